@@ -1,0 +1,41 @@
+# What a developer or an operator types. Each recipe is one script; `make help` lists them.
+# A setting may be given on the line: `make run PORT=9000 LLM_MODEL=openai:gpt-4.1-mini`.
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run test check bench format lock static clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## make .venv with all that running, testing and measuring need
+	@scripts/setup dev
+
+run: ## start the server (HOST, PORT and the rest: from here, the environment or .env; see .env.example)
+	@scripts/setup run
+	@exec .venv/bin/python -m server
+
+test: ## run all tests with coverage; ARGS="tests/core -k fold" runs some without
+	@scripts/setup dev
+	@scripts/test $(ARGS)
+
+check: ## format, lint, types, arrows between packages, docs, Dockerfile, compose file
+	@scripts/setup dev
+	@scripts/check
+
+bench: ## measure speed beside a naive loop (1-2 minutes; ARGS=--full for the long run)
+	@scripts/setup dev
+	@.venv/bin/python -m bench $(ARGS)
+
+format: ## format the code and mend what can be mended
+	@scripts/setup dev
+	@.venv/bin/ruff check --fix-only --quiet .
+	@.venv/bin/ruff format .
+
+lock: ## compile requirements*.in into hashed requirements*.txt
+	@scripts/lock $(ARGS)
+
+static: ## build the front end anew (needs node; the built files are in the repository)
+	@scripts/static
+
+clean: ## remove .venv, caches and reports; ./data stays
+	@scripts/clean

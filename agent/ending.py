@@ -1,0 +1,219 @@
+"""How a turn ends: its last events, what it leaves for the next turn's context, and its line on the books."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import msgspec
+
+from agent.context import step_messages
+from agent.feed import BLANK_LINE
+from agent.loop import BAD_CALL, CALL_LIMIT, Finish
+from agent.run import Run
+from core.events import Event, ToolFailed, TurnCancelled, TurnCompleted, TurnEnd, TurnFailed
+from core.messages import AssistantMessage, Message, MessageStatus, ModelMessage, ToolMessage, UserMessage, content_text
+from core.models import Usage
+from core.turns import HistoryEntry, ToolReturned, ToolUse, TurnRecord
+
+CancelledBy = Literal["user", "interrupt", "operator", "erasure"]
+
+_CUT_RESULT = "The turn ended before this call gave a result."
+_NO_ANSWER = "[The answer failed and nothing was given.]"
+_STOPPED = "[The user stopped the answer before it began.]"
+
+
+def closing_events(run: Run, finish: Finish, by: CancelledBy) -> list[Event]:
+    """What closes the turn: running tools, then the message, then the turn itself, the last event."""
+    events: list[Event] = [_tool_cut(run, call_id, began_ms) for call_id, began_ms in run.open_calls.items()]
+    completed = run.feed.completed(finish.finish_reason)
+    if completed is not None:
+        events.append(completed)
+    events.append(_turn_end(run, finish, by))
+    return events
+
+
+def _tool_cut(run: Run, call_id: str, began_ms: int) -> ToolFailed:
+    now_ms = run.shared.clock.now_ms()
+    return ToolFailed(
+        session_id=run.turn.session.session_id,
+        ts=now_ms,
+        turn_id=run.turn.input.turn_id,
+        call_id=call_id,
+        code="cancelled",
+        message="The turn ended first.",
+        duration_ms=now_ms - began_ms,
+    )
+
+
+def _turn_end(run: Run, finish: Finish, by: CancelledBy) -> TurnEnd:
+    session_id, turn_id, now_ms = run.turn.session.session_id, run.turn.input.turn_id, run.shared.clock.now_ms()
+    usage = run.usage
+    named = run.agent.reveal != "title"
+    cost_usd = run.cost_microusd / 1_000_000 if named else None
+    match finish.outcome:
+        case "completed":
+            provider, model = served_by(run)
+            return TurnCompleted(
+                session_id=session_id,
+                ts=now_ms,
+                turn_id=turn_id,
+                message_id=run.feed.message_id,
+                usage=usage,
+                cost_usd=cost_usd,
+                duration_ms=duration_ms(run),
+                ttft_ms=ttft_ms(run),
+                model=model if named else None,
+                provider=provider if named else None,
+                steps=len(run.model_calls),
+                tools=tuple(use.name for use in tool_uses(run)),
+            )
+        case "failed":
+            return TurnFailed(
+                session_id=session_id,
+                ts=now_ms,
+                turn_id=turn_id,
+                code=finish.code or "internal",
+                message=finish.message,
+                retryable=finish.retryable,
+                usage=usage,
+                cost_usd=cost_usd,
+            )
+        case "cancelled":
+            return TurnCancelled(
+                session_id=session_id, ts=now_ms, turn_id=turn_id, by=by, usage=usage, cost_usd=cost_usd
+            )
+
+
+def history_entry(run: Run, finish: Finish) -> HistoryEntry:
+    """The turn for later contexts, valid for every vendor.
+
+    Each tool call has exactly one result (a synthetic one where it was cut), and the last message is the
+    assistant's and not empty; what was stopped is marked.
+    """
+    messages: list[ModelMessage] = [UserMessage(content=content_text(run.turn.input.content))]
+    messages += _with_all_results(step_messages(run.results))
+    cancelled = finish.outcome == "cancelled"
+    if partial := _unfinished_text(run):
+        messages.append(AssistantMessage(content=partial, cancelled=cancelled))
+    last = messages[-1]
+    if isinstance(last, AssistantMessage) and last.content:
+        if cancelled:
+            messages[-1] = msgspec.structs.replace(last, cancelled=True)
+    else:
+        messages.append(AssistantMessage(content=_STOPPED if cancelled else _NO_ANSWER))
+    return HistoryEntry(turn_id=run.turn.input.turn_id, messages=tuple(messages), retry_of=run.turn.input.retry_of)
+
+
+def _with_all_results(messages: Sequence[ModelMessage]) -> list[ModelMessage]:
+    answered = {message.call_id for message in messages if isinstance(message, ToolMessage)}
+    whole: list[ModelMessage] = []
+    for message in messages:
+        if isinstance(message, AssistantMessage) and not message.content and not message.tool_calls:
+            continue  # a step that said nothing: some vendors refuse an empty message
+        whole.append(message)
+        if isinstance(message, AssistantMessage):
+            whole.extend(
+                ToolMessage(call_id=call.call_id, name=call.name, content=_CUT_RESULT, failed=True)
+                for call in message.tool_calls
+                if call.call_id not in answered
+            )
+    return whole
+
+
+def _unfinished_text(run: Run) -> str:
+    """What was shown of a step that did not end."""
+    calls = run.model_calls
+    return run.feed.text[calls[-1].length if calls else 0 :].removeprefix(BLANK_LINE)
+
+
+def turn_record(run: Run, finish: Finish) -> TurnRecord:
+    """The turn for the books."""
+    turn = run.turn
+    provider, model = served_by(run)
+    calls = run.model_calls
+    return TurnRecord(
+        turn_id=turn.input.turn_id,
+        session_id=turn.session.session_id,
+        tenant=turn.session.tenant,
+        user_id=turn.session.user_id,
+        channel=turn.input.channel,
+        agent=turn.input.agent,
+        outcome=finish.outcome,
+        code=finish.code,
+        message=finish.message or None,
+        retryable=finish.retryable,
+        provider=provider,
+        model=model,
+        usage=run.usage,
+        cost_microusd=run.cost_microusd,
+        ttft_ms=ttft_ms(run),
+        duration_ms=duration_ms(run),
+        accepted_ms=turn.input.accepted_ms,
+        ended_ms=run.shared.clock.now_ms(),
+        attempts=turn.attempt,
+        steps=tuple(run.uses),
+        tools=tool_uses(run),
+        messages=(*turn.input.messages, *_shown_message(run, finish)),
+        retry_of=turn.input.retry_of,
+        context_size=calls[-1].context_size if calls else 0,
+    )
+
+
+def _shown_message(run: Run, finish: Finish) -> tuple[Message, ...]:
+    if run.feed.message_id is None:
+        return ()
+    statuses: dict[str, MessageStatus] = {"completed": "complete", "failed": "failed", "cancelled": "cancelled"}
+    return (
+        Message(
+            message_id=run.feed.message_id,
+            turn_id=run.turn.input.turn_id,
+            role="assistant",
+            content=run.feed.text,
+            channel=run.turn.input.channel,
+            ts=run.feed.first_delta_ms or run.shared.clock.now_ms(),
+            status=statuses[finish.outcome],
+        ),
+    )
+
+
+def tool_uses(run: Run) -> tuple[ToolUse, ...]:
+    """The tool calls that ran, in the order in which they ended."""
+    return tuple(
+        ToolUse(
+            call_id=entry.call_id,
+            step=entry.step,
+            name=entry.name,
+            failed=entry.failed,
+            code=entry.code,
+            duration_ms=entry.duration_ms,
+        )
+        for entry in run.results
+        if isinstance(entry, ToolReturned) and entry.code not in (BAD_CALL, CALL_LIMIT)
+    )
+
+
+def served_by(run: Run) -> tuple[str | None, str | None]:
+    """Provider and model of the last call; before any, of the one that would be called."""
+    if uses := run.uses:
+        return uses[-1].provider, uses[-1].model
+    if run.choices:
+        return run.choices[0].provider.name, run.choices[0].model
+    return None, None
+
+
+def duration_ms(run: Run) -> int:
+    """From the message's acceptance until now."""
+    return max(0, run.shared.clock.now_ms() - run.turn.input.accepted_ms)
+
+
+def ttft_ms(run: Run) -> int | None:
+    """From the message's acceptance to the first text shown; None where none was."""
+    if run.feed.first_delta_ms is None:
+        return None
+    return max(0, run.feed.first_delta_ms - run.turn.input.accepted_ms)
+
+
+def total_tokens(usage: Usage) -> int:
+    """All tokens, where a provider reports no total."""
+    return usage.total or usage.input + usage.output

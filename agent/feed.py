@@ -1,0 +1,290 @@
+"""What one run writes, in order: deltas gather while an append is under way, and one append at a time is awaited.
+
+The first delta goes out at once; later ones wait for a tick, which grows with the round trip of the appends.
+Events other than deltas, and journal entries, do not wait for the tick. A feed owns one task, from entering to leaving.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Callable
+from types import TracebackType
+from typing import Final, Literal, Self
+
+from loguru import logger
+
+from core.clock import Clock
+from core.errors import BackendError
+from core.events import Event, MessageCompleted, MessageDelta, MessageReset, MessageStarted
+from core.ids import Ids
+from core.models import FinishReason
+from core.ports import TurnWriter
+from core.turns import JournalEntry, TakenTurn
+
+BLANK_LINE: Final = "\n\n"
+"""Between the text of one step and that of the next (protocol.md, Words: turn)."""
+_CLOSE_S: Final = 2.0
+"""How long leaving waits for an append that is under way."""
+
+
+def tick_s(round_trip_s: float) -> float:
+    """How long deltas gather: 20 ms; 50 after an append that took over 5 ms, 100 after one over 20 ms.
+
+    So that the log's own speed, not the number of tokens, sets the rate of appends.
+    """
+    if round_trip_s > 0.020:
+        return 0.100
+    return 0.050 if round_trip_s > 0.005 else 0.020
+
+
+class Feed:
+    """The run's only way to the log. All methods but `flush`, `finish` and leaving return at once.
+
+    `on_cancel(by)` is called when an append says that the turn was cancelled, `on_failure()` when an append
+    failed: `failure` holds why, and nothing more is written.
+    """
+
+    def __init__(
+        self,
+        *,
+        turn: TakenTurn,
+        writer: TurnWriter,
+        clock: Clock,
+        ids: Ids,
+        on_cancel: Callable[[str], None],
+        on_failure: Callable[[], None],
+    ) -> None:
+        self.message_id: str | None = None
+        self.first_delta_ms: int | None = None
+        """When the message's first text was given, in Unix milliseconds."""
+        self.failure: Exception | None = None
+        self._turn, self._writer, self._clock, self._ids = turn, writer, clock, ids
+        self._on_cancel, self._on_failure = on_cancel, on_failure
+        self._loop = asyncio.get_running_loop()
+        self._texts: list[str] = []  # the message so far, without what gathers
+        self._length = 0  # its code points
+        self._gathered: list[str] = []  # text that is not an event yet
+        self._blank_due = False
+        self._events: list[Event] = []
+        self._journal: list[JournalEntry] = []
+        self._wake = asyncio.Event()
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._timer: asyncio.TimerHandle | None = None
+        self._next_tick_s = 0.0
+        self._busy = False
+        self._finishing = False
+        self._task: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        self._task = asyncio.create_task(self._pump(), name=f"feed {self._turn.input.turn_id}")
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._stop(_CLOSE_S)
+
+    # ------------------------------------------------------------ the message
+
+    @property
+    def text(self) -> str:
+        """The message so far, with what still gathers."""
+        self._close_delta()
+        if len(self._texts) > 1:
+            self._texts = ["".join(self._texts)]
+        return self._texts[0] if self._texts else ""
+
+    @property
+    def length(self) -> int:
+        """The code points of the message so far, with what still gathers."""
+        self._close_delta()
+        return self._length
+
+    def begin_step(self) -> None:
+        """What is said from now on belongs to a new step: a blank line goes before it where there is text already."""
+        self._blank_due = self.length > 0
+
+    def say(self, text: str) -> None:
+        """Append text to the message; the first text begins the message."""
+        if self._blank_due:
+            self._blank_due = False
+            text = BLANK_LINE + text
+        if self.message_id is None:
+            self._begin_message()
+        if self.first_delta_ms is None:
+            self.first_delta_ms = self._clock.now_ms()
+        self._gathered.append(text)
+        if self._timer is None and not self._busy:
+            self._send_at(self._next_tick_s)
+
+    def resume_message(self, message_id: str, text: str, started_ms: int) -> None:
+        """An earlier run of the turn has shown this."""
+        self.message_id, self.first_delta_ms = message_id, started_ms
+        self._texts, self._length = [text], len(text)
+
+    def reset(self, to: int, reason: Literal["failover", "recovery"]) -> None:
+        """Cut the message back to `to` code points."""
+        kept = self.text[:to]
+        if self.message_id is None or len(kept) == self._length:
+            return
+        self._texts, self._length = [kept], len(kept)
+        self.put(
+            MessageReset(
+                session_id=self._session_id, ts=self._clock.now_ms(), message_id=self.message_id, to=to, reason=reason
+            )
+        )
+
+    def completed(self, finish_reason: FinishReason) -> MessageCompleted | None:
+        """The event that closes the message; None where nothing was said. It is not put."""
+        if self.message_id is None:
+            return None
+        return MessageCompleted(
+            session_id=self._session_id,
+            ts=self._clock.now_ms(),
+            message_id=self.message_id,
+            length=self.length,
+            sha256=hashlib.sha256(self.text.encode()).hexdigest(),
+            finish_reason=finish_reason,
+        )
+
+    # ------------------------------------------------------------ events and journal
+
+    def put(self, *events: Event, journal: JournalEntry | None = None) -> None:
+        """Append events after all text said before, and a journal entry together with them."""
+        self._close_delta()
+        self._events.extend(events)
+        if journal is not None:
+            self._journal.append(journal)
+        self._send_now()
+
+    async def flush(self) -> None:
+        """Return when all that was given is in the log. Raises what an append raised."""
+        self._close_delta()
+        if self._events or self._journal or self._busy:
+            self._send_now()
+            await self._idle.wait()
+        if self.failure is not None:
+            raise self.failure
+
+    async def finish(self) -> tuple[Event, ...]:
+        """Stop, journal all; gives the events that are left, for `TurnWriter.end`. Raises what an append raised."""
+        await self._stop(None)
+        if self.failure is not None:
+            raise self.failure
+        self._close_delta()
+        events, journal = tuple(self._events), tuple(self._journal)
+        self._events, self._journal = [], []
+        if journal:
+            await self._writer.append(events, journal)
+            return ()
+        return events
+
+    # ------------------------------------------------------------ below
+
+    @property
+    def _session_id(self) -> str:
+        return self._turn.session.session_id
+
+    def _begin_message(self) -> None:
+        self.message_id = self._ids.new("msg")
+        self._events.append(
+            MessageStarted(
+                session_id=self._session_id,
+                ts=self._clock.now_ms(),
+                turn_id=self._turn.input.turn_id,
+                message_id=self.message_id,
+                role="assistant",
+                channel=self._turn.input.channel,
+            )
+        )
+
+    def _close_delta(self) -> None:
+        """Make one event of the text that gathered."""
+        if not self._gathered:
+            return
+        assert self.message_id is not None  # text opens the message
+        text = "".join(self._gathered)
+        self._gathered.clear()
+        self._events.append(
+            MessageDelta(session_id=self._session_id, message_id=self.message_id, off=self._length, text=text)
+        )
+        self._texts.append(text)
+        self._length += len(text)
+
+    def _send_now(self) -> None:
+        self._idle.clear()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._wake.set()
+
+    def _send_at(self, when_s: float) -> None:
+        if when_s <= self._loop.time():
+            self._send_now()
+        else:
+            self._timer = self._loop.call_at(when_s, self._send_now)
+
+    async def _pump(self) -> None:
+        while not self._finishing:
+            await self._wake.wait()
+            self._wake.clear()
+            self._close_delta()
+            if not (self._events or self._journal) or self._finishing:
+                self._settle()
+                continue
+            events, journal = self._events, self._journal
+            self._events, self._journal = [], []
+            if not await self._append(events, journal):
+                return
+            self._settle()
+
+    async def _append(self, events: list[Event], journal: list[JournalEntry]) -> bool:
+        self._busy = True
+        began_s, began_loop_s = self._clock.monotonic_s(), self._loop.time()
+        try:
+            cancelled_by = await self._writer.append(events, journal)
+        except asyncio.CancelledError:
+            raise
+        except Exception as error:  # noqa: BLE001 - the task's outer edge: the run is told, and raises it or stops
+            if not isinstance(error, BackendError):
+                logger.exception("feed.append_failed")
+            self.failure = error
+            self._idle.set()
+            self._on_failure()
+            return False
+        finally:
+            self._busy = False
+        self._next_tick_s = began_loop_s + tick_s(self._clock.monotonic_s() - began_s)
+        if cancelled_by is not None:
+            self._on_cancel(cancelled_by)
+        return True
+
+    def _settle(self) -> None:
+        """After an append: what came meanwhile goes out at once (events) or on the tick (text)."""
+        if self._events or self._journal:
+            self._wake.set()
+        elif self._gathered:
+            self._idle.set()
+            self._send_at(self._next_tick_s)
+        else:
+            self._idle.set()
+
+    async def _stop(self, timeout_s: float | None) -> None:
+        """End the task. An append under way is waited for (None: as long as it takes), so that two never overlap."""
+        self._finishing = True
+        self._wake.set()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._task is None:
+            return
+        task, self._task = self._task, None
+        try:
+            async with asyncio.timeout(timeout_s):
+                await asyncio.shield(task)
+        except TimeoutError:
+            logger.warning("feed.close_timeout")
+        finally:
+            task.cancel()

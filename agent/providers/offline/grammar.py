@@ -1,0 +1,279 @@
+"""The grammar: what the spans of one clause say together, as a `Fragment`. Pure; knows roles, not words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Final, Literal, cast
+
+import msgspec
+
+from agent.providers.offline.lexicon import Span
+from agent.providers.offline.metrics import MEMBER_METRICS, Measured, measure
+from agent.providers.offline.question import (
+    TIME_DIMENSIONS,
+    Dimension,
+    Empty,
+    Fragment,
+    Metric,
+    NameFilter,
+    Period,
+    Ranking,
+    Shape,
+)
+
+_PARTS_OF: Final[dict[str, frozenset[str]]] = {
+    "agent": frozenset({"manager", "regional_office"}),
+    "manager": frozenset({"regional_office"}),
+    "account": frozenset({"sector", "country"}),
+    "product": frozenset({"series"}),
+}
+_DEFAULT_TOP: Final = 5
+"""Rows of "the best agents", where no number is said."""
+_MOST_ROWS: Final = 100
+_BY: Final[dict[str, Dimension]] = {"by_month": "month", "by_quarter": "quarter", "by_year": "year"}
+_ORDERS: Final = ("top", "bottom", "more", "less", "ranking")
+_AVERAGES: Final = frozenset({"average_ticket", "days_to_close", "win_rate"})
+
+_Role = Literal["by", "qualifier", "counted", "missing"]
+
+
+def fragment_of(spans: Sequence[Span]) -> Fragment:
+    """Read the spans of a clause whose names and times are settled."""
+    said = [span for span in spans if not span.is_filler]
+    roles = {position: _role(said, position) for position in range(len(said)) if _dimension(said[position])}
+    without = _without_what(said, roles)
+    measured = measure(said)
+    counted = [_dimension(said[position]) for position, role in roles.items() if role == "counted"]
+    ranking, used = _ranking(said, roles)
+    filters = (*_name_filters(said), *_missing(said, roles), *measured.filters)
+    metrics, shape, counted_by = _counting(counted, measured, bool(_periods(said)))
+    by = _by(said, roles, filters)
+    by = tuple(dict.fromkeys((*counted_by, *by)))
+    fragment = Fragment(
+        metrics=metrics,
+        by=by,
+        filters=filters,
+        periods=_periods(said),
+        compare=_any(said, "compare"),
+        growth=_any(said, "growth"),
+        trend=_any(said, "trend"),
+        chronological=_any(said, "chronological"),
+        ranking=ranking,
+        rank=_rank(said),
+        empty=without,
+        shape=shape or ("names" if _any(said, "list") or (_any(said, "which") and by) else None),
+        share=_any(said, "share") and "win_rate" not in metrics,
+        follow_up=bool(said) and said[0].says("follow"),
+        pronoun=_any(said, "pronoun"),
+        asks_number=_any(said, "count", "how_much"),
+        assumptions=measured.assumptions,
+    )
+    return _with_loose(fragment, said, used, roles)
+
+
+def _with_loose(fragment: Fragment, said: Sequence[Span], used: set[int], roles: dict[int, _Role]) -> Fragment:
+    loose = tuple(_loose(said, used, roles, fragment))
+    return msgspec.structs.replace(fragment, loose=loose) if loose else fragment
+
+
+def _any(said: Sequence[Span], *operators: str) -> bool:
+    return any(span.says(*operators) for span in said if span.period is None)
+
+
+def _dimension(span: Span) -> Dimension | None:
+    return cast("Dimension | None", span.value("dimension")) if span.period is None else None
+
+
+def _periods(said: Sequence[Span]) -> tuple[Period, ...]:
+    return tuple(span.period for span in said if span.period is not None)
+
+
+def _name(span: Span | None) -> tuple[Dimension, str] | None:
+    """Give dimension and value of a span that names a member of the data."""
+    name = span.value("name") if span is not None else None
+    if name is None:
+        return None
+    dimension, _, value = name.partition(":")
+    return cast("Dimension", dimension), value
+
+
+def _next(said: Sequence[Span], position: int, step: int = 1) -> Span | None:
+    at = position + step
+    return said[at] if 0 <= at < len(said) else None
+
+
+def _role(said: Sequence[Span], position: int) -> _Role:
+    """Say what a dimension's word does in its sentence."""
+    dimension = _dimension(said[position])
+    before, after = _next(said, position, -1), _next(said, position)
+    if before is not None and before.says("without"):
+        return "missing"
+    if after is not None and after.says("without") and (last := _next(said, position, 2)) and last.says("filled"):
+        return "missing"
+    if before is not None and before.says("count"):
+        return "counted"
+    named = _name(after)
+    if named is not None and named[0] == dimension:
+        return "qualifier"
+    named_before = _name(before)
+    if named_before is not None and named_before[0] == dimension:
+        return "qualifier"
+    if before is not None and before.says("by"):
+        return "by"
+    if named is not None and named[0] in _PARTS_OF.get(dimension or "", ()) and not _asks_for_members(said, position):
+        return "qualifier"
+    return "by"
+
+
+def _asks_for_members(said: Sequence[Span], position: int) -> bool:
+    return any(span.says(*_ORDERS, "which", "list", "without") for span in said) or said[position].text.lower() in {
+        "quem",
+        "who",
+        "quien",
+    }
+
+
+def _by(
+    said: Sequence[Span], roles: dict[int, _Role], filters: Sequence[NameFilter]
+) -> tuple[Dimension, ...]:
+    found: list[Dimension] = []
+    missing = {each.dimension for each in filters if None in each.values}
+    for position, span in enumerate(said):
+        dimension = _dimension(span)
+        if dimension is not None and roles[position] == "by" and dimension not in missing:
+            found.append(dimension)
+        if span.period is None:
+            found += [_BY[key] for key in _BY if span.says(key)]
+    found += [each.dimension for each in filters if len(each.values) > 1 and not each.exclude]
+    if _any(said, "trend") and not TIME_DIMENSIONS.intersection(found):
+        found.append("month")
+    return tuple(dict.fromkeys(found))
+
+
+def _name_filters(said: Sequence[Span]) -> tuple[NameFilter, ...]:
+    """Gather names by their dimension; a name after "except" leaves its rows out."""
+    kept: dict[tuple[Dimension, bool], list[str]] = {}
+    excluding = False
+    for span in said:
+        name = _name(span)
+        if name is not None:
+            values = kept.setdefault((name[0], excluding), [])
+            if name[1] not in values:
+                values.append(name[1])
+        elif not span.says("and") and _dimension(span) is None:
+            excluding = span.says("except")
+    return tuple(
+        NameFilter(dimension=dimension, values=tuple(values), exclude=exclude)
+        for (dimension, exclude), values in kept.items()
+    )
+
+
+def _missing(said: Sequence[Span], roles: dict[int, _Role]) -> tuple[NameFilter, ...]:
+    missing = dict.fromkeys(_dimension(said[position]) for position, role in roles.items() if role == "missing")
+    return tuple(NameFilter(dimension=dimension, values=(None,)) for dimension in missing if dimension)
+
+
+def _without_what(said: Sequence[Span], roles: dict[int, _Role]) -> Empty:
+    """Whether members with nothing are asked for: "agents without deals"."""
+    for position, span in enumerate(said):
+        if span.period is None and span.says("without") and any(role == "by" for role in roles.values()):
+            after = _next(said, position)
+            if after is not None and (after.says("deal", "sale", "won", "lost", "open") or after.value("metric")):
+                return "only"
+    return "hide"
+
+
+def _counting(
+    counted: Sequence[Dimension | None], measured: Measured, timed: bool
+) -> tuple[tuple[Metric, ...], Shape | None, tuple[Dimension, ...]]:
+    """Say how members are counted: by a metric of their own, or by counting the rows of a grouping."""
+    if not counted:
+        return measured.metrics, None, ()
+    own = [MEMBER_METRICS[each] for each in counted if each in MEMBER_METRICS]
+    if len(own) == len(counted) and not measured.metrics and not timed:
+        return tuple(dict.fromkeys(own)), None, ()
+    dimension = counted[0]
+    assert dimension is not None
+    fallback: Metric = "opportunities" if dimension in {"stage", *TIME_DIMENSIONS} else _member_metric(dimension)
+    metrics = measured.metrics or (("won_deals",) if timed else (fallback,))
+    return metrics[:1], "count", (dimension,)
+
+
+def _member_metric(dimension: Dimension) -> Metric:
+    if dimension in {"sector", "country", "account"}:
+        return "accounts"
+    return "products" if dimension in {"series", "product"} else "agents"
+
+
+def _ranking(said: Sequence[Span], roles: dict[int, _Role]) -> tuple[Ranking | None, set[int]]:
+    """Read an ordering, and which spans' numbers it used."""
+    at = next((position for position, span in enumerate(said) if _orders(span)), None)
+    if at is None:
+        return None, set()
+    order = said[at]
+    descending = not order.says("bottom", "less") or order.says("ranking")
+    used = _limit_positions(said, at)
+    if used:
+        return Ranking(descending=descending, limit=_limit(said[min(used)])), used
+    if order.says("ranking"):
+        return Ranking(descending=descending), set()
+    asked = [said[position] for position, role in roles.items() if role == "by"]
+    plural = order.plural or any(span.plural for span in asked if span.text.lower() not in {"sales"})
+    return Ranking(descending=descending, limit=_DEFAULT_TOP if plural else 1), set()
+
+
+def _orders(span: Span) -> bool:
+    return span.period is None and span.says(*_ORDERS)
+
+
+def _limit_positions(said: Sequence[Span], at: int) -> set[int]:
+    """Find the number that an ordering uses: beside it, or before the members that are ordered."""
+    steps = (-1,) if said[at].says("more", "less") else (1, -1)
+    for step in steps:
+        near = _next(said, at, step)
+        if near is not None and _is_count(near):
+            return {at + step}
+    for position, span in enumerate(said):
+        after = _next(said, position)
+        if _is_count(span) and after is not None and _dimension(after):
+            return {position}
+    return set()
+
+
+def _is_count(span: Span) -> bool:
+    value = span.value("number")
+    return span.period is None and value is not None and value.isascii() and value.isdigit() and len(value) <= 3
+
+
+def _limit(span: Span) -> int:
+    return max(1, min(int(span.value("number") or "1"), _MOST_ROWS))
+
+
+def _rank(said: Sequence[Span]) -> int | None:
+    """Read "the second": an ordinal in the singular that belongs to no time."""
+    for span in said:
+        ordinal = span.value("ordinal") if span.period is None and not span.plural else None
+        if ordinal is not None:
+            return int(ordinal)
+    return None
+
+
+def _loose(said: Sequence[Span], used: set[int], roles: dict[int, _Role], fragment: Fragment) -> Iterator[str]:
+    """Give what is known but fits nowhere: better to ask than to leave it out in silence."""
+    for position, span in enumerate(said):
+        if span.period is not None or not span.meanings:
+            continue
+        kinds = {meaning.kind for meaning in span.meanings}
+        if kinds <= {"number"} and position not in used:
+            yield span.text
+        elif kinds <= {"unit", "month"} or (span.value("unit") == "day" and _after(said, position, "by")):
+            yield span.text
+        elif span.says("average") and fragment.metrics and not _AVERAGES.intersection(fragment.metrics):
+            yield span.text
+        elif span.says("without") and fragment.empty == "hide" and "missing" not in roles.values():
+            yield span.text
+
+
+def _after(said: Sequence[Span], position: int, *operators: str) -> bool:
+    before = _next(said, position, -1)
+    return before is not None and before.says(*operators)

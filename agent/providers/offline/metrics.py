@@ -1,0 +1,131 @@
+"""From words to metrics: "quantos negócios ganhamos" is COUNT + DEAL + WON, so `won_deals`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Final, cast
+
+import msgspec
+
+from agent.providers.offline.lexicon import Span
+from agent.providers.offline.question import Assumption, Dimension, Metric, NameFilter
+
+_COUNTS: Final = frozenset({"won_deals", "lost_deals", "closed_deals", "open_deals", "opportunities"})
+_STATES: Final = ("won", "lost", "open", "closed", "engaging", "prospecting")
+_HEADS: Final = ("count", "how_much", "average", "share")
+_COUNTED: Final[dict[str, Metric]] = {
+    "won": "won_deals",
+    "lost": "lost_deals",
+    "open": "open_deals",
+    "closed": "closed_deals",
+    "engaging": "opportunities",
+    "prospecting": "opportunities",
+}
+_STAGES: Final = {"engaging": "Engaging", "prospecting": "Prospecting"}
+MEMBER_METRICS: Final[dict[Dimension, Metric]] = {"account": "accounts", "agent": "agents", "product": "products"}
+
+
+class Measured(msgspec.Struct, frozen=True, kw_only=True):
+    """The metrics of a text, the stage that they are kept to, and what was assumed."""
+
+    metrics: tuple[Metric, ...] = ()
+    filters: tuple[NameFilter, ...] = ()
+    assumptions: tuple[Assumption, ...] = ()
+
+
+def measure(spans: Sequence[Span]) -> Measured:
+    """Compose the metrics of a clause, in the order in which they are said."""
+    metrics: list[Metric] = []
+    filters: list[NameFilter] = []
+    assumptions: list[Assumption] = []
+    for chunk in _chunks(spans):
+        part = _of_chunk(chunk)
+        qualifies = bool(metrics) and not _counted(chunk) and not chunk[0].says("and")
+        for metric in part.metrics:
+            if metric not in metrics and not (qualifies and metric in _COUNTS and metrics[-1] not in _COUNTS):
+                metrics.append(metric)
+                assumptions += part.assumptions
+        filters += part.filters
+    return Measured(metrics=tuple(metrics), filters=tuple(filters), assumptions=tuple(dict.fromkeys(assumptions)))
+
+
+def _chunks(spans: Sequence[Span]) -> Iterator[Sequence[Span]]:
+    """Cut where another quantity begins: after "and", at a question word of quantity, at a second metric."""
+    start = 0
+    for position, span in enumerate(spans):
+        if position > start and (span.says("and", *_HEADS) or span.value("metric")):
+            before = spans[start:position]
+            joined = span.value("metric") and not any(each.value("metric") for each in before) and _introduces(before)
+            if not joined:
+                yield before
+                start = position
+    if spans:
+        yield spans[start:]
+
+
+def _introduces(chunk: Sequence[Span]) -> bool:
+    """Whether a chunk only leads up to a metric: "how much ...", "won ...", "quais foram as ..."."""
+    return not any(span.says("deal", "sale") for span in chunk)
+
+
+def _counted(chunk: Sequence[Span]) -> bool:
+    return any(span.says("count") for span in chunk)
+
+
+def _of_chunk(chunk: Sequence[Span]) -> Measured:
+    stages = tuple(_STAGES[state] for state in _STAGES if any(span.says(state) for span in chunk))
+    filters = (NameFilter(dimension="stage", values=stages),) if stages else ()
+    explicit = next((value for span in chunk if (value := span.value("metric"))), None)
+    if explicit is not None:
+        return Measured(metrics=(cast("Metric", explicit),), filters=filters if explicit in _COUNTS else ())
+    said = {operator for span in chunk for operator in _operators(span)}
+    metric, assumption = _composed(said)
+    return Measured(
+        metrics=(metric,) if metric else (),
+        filters=filters,
+        assumptions=(assumption,) if assumption else (),
+    )
+
+
+def _operators(span: Span) -> Iterator[str]:
+    return (meaning.value for meaning in span.meanings if meaning.kind == "operator")
+
+
+def _composed(said: set[str]) -> tuple[Metric | None, Assumption | None]:
+    """Say what a set of operators measures; the rules stand in order of precedence."""
+    state = next((each for each in _STATES if each in said), None)
+    if "days" in said and said & {"closed", "won", "sale"}:
+        return "days_to_close", None
+    if "share" in said:
+        return ("win_rate" if state == "won" else None), None
+    if "average" in said:
+        return ("average_ticket" if said & {"value", "deal", "sale", "won"} else None), None
+    if "count" in said:
+        return _counted_metric(said, state)
+    if "how_much" in said or "value" in said:
+        return _money_metric(said, state)
+    if "deal" in said or state not in {None, "engaging", "prospecting"}:
+        return _counted_metric(said, state)
+    if "sale" in said:
+        return "revenue", "sales_are_won_revenue"
+    return ("opportunities" if state else None), None
+
+
+def _counted_metric(said: set[str], state: str | None) -> tuple[Metric | None, Assumption | None]:
+    if state is not None:
+        return _COUNTED[state], "closed_are_won_and_lost" if state == "closed" else None
+    if "deal" in said:
+        return "opportunities", None
+    return ("won_deals" if "sale" in said else None), None
+
+
+def _money_metric(said: set[str], state: str | None) -> tuple[Metric | None, Assumption | None]:
+    if state == "lost":
+        return "lost_deals", "lost_have_no_value"
+    if state in {"open", "engaging", "prospecting"}:
+        return "open_pipeline_value", None
+    if state == "won":
+        return "revenue", None
+    if said & {"sale", "closed"}:
+        return "revenue", "sales_are_won_revenue"
+    return ("revenue", None) if "how_much" in said and not said & {"days", "deal"} else (None, None)

@@ -1,0 +1,199 @@
+"""Decides the next step of a turn: which tools to call, or what to tell. Pure: all it knows is the request."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+from typing import Any, Final, Literal
+
+import msgspec
+
+from agent.providers.offline.conversation import FIND, MARKET, PROBE, QUERY, Answered, Conversation
+from agent.providers.offline.question import (
+    Fragment,
+    Language,
+    SalesQuestion,
+    Series,
+    Social,
+    Topic,
+)
+from agent.providers.offline.reading import Reading, detect_language, read
+from agent.providers.offline.thread import Gap, complete
+
+_LONGEST_TEXT: Final = 600
+"""Characters; a longer message is no everyday question, and is not guessed at."""
+_MOST_QUESTIONS: Final = 4
+_ANY_DAY: Final = date(2000, 1, 1)
+"""Stands for today where no time that was said depends on it."""
+_ROSTER: Final = frozenset({"list_price", "accounts", "agents", "products"})
+"""Metrics that have no time."""
+_OF_A_FIGURE: Final = frozenset({"relative", "year"})
+
+
+class CallTools(msgspec.Struct, frozen=True, kw_only=True):
+    """Call these tools, in parallel; then plan again."""
+
+    calls: tuple[tuple[str, dict[str, Any]], ...]
+
+
+class TellAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """Tell what the questions' results say."""
+
+    language: Language
+    answers: tuple[tuple[SalesQuestion, Answered], ...]
+
+
+class TellMarket(msgspec.Struct, frozen=True, kw_only=True):
+    """Tell a figure of the market."""
+
+    language: Language
+    series: Series
+    result: Answered
+
+
+class TellSocial(msgspec.Struct, frozen=True, kw_only=True):
+    """Greet, thank, say what can be asked."""
+
+    language: Language
+    social: Social
+
+
+class TellRefusal(msgspec.Struct, frozen=True, kw_only=True):
+    """Say what cannot be answered."""
+
+    language: Language
+    topic: Topic
+
+
+class TellUnclear(msgspec.Struct, frozen=True, kw_only=True):
+    """Say what was not understood, and what was: `guess` is what a "yes" will run."""
+
+    language: Language
+    why: Gap | Literal["words", "too_long", "no_tools", "lost"]
+    words: tuple[str, ...] = ()
+    guess: SalesQuestion | None = None
+
+
+Step = CallTools | TellAnswer | TellMarket | TellSocial | TellRefusal | TellUnclear
+
+
+def plan(conversation: Conversation, locale: str | None) -> Step:
+    """Give the next step of the turn."""
+    texts = conversation.texts
+    language = detect_language(tuple(text[:_LONGEST_TEXT] for text in texts), locale)
+    text = texts[-1] if texts else ""
+    if len(text) > _LONGEST_TEXT:
+        return TellUnclear(language=language, why="too_long")
+    looked = FIND not in conversation.tools or conversation.call(FIND) is not None
+    reading = read(text, language, conversation.matches, found=looked)
+    agreed = reading.social == "yes" and len(texts) > 1 and len(texts[-2]) <= _LONGEST_TEXT
+    if agreed:
+        text = texts[-2]
+        language = detect_language(texts[:-1], locale)
+        reading = read(text, language, conversation.matches, found=looked)
+    return _step_of(reading, text, conversation, looked, agreed)
+
+
+def arguments_of(question: SalesQuestion) -> dict[str, Any]:
+    """Give the arguments of `sales_query`; what is the tool's default is left out."""
+    timeless = _ROSTER.issuperset(question.metrics)
+    order = question.order_by
+    arguments: dict[str, Any] = {
+        "metrics": list(question.metrics),
+        "by": list(question.by),
+        "filters": [_filter(each.dimension, each.values, each.exclude) for each in question.filters],
+        "period": None if timeless else question.period,
+        "compare_to": None if timeless else question.compare_to,
+        "order_by": order,
+        "descending": question.descending if order else True,
+        "limit": question.limit,
+        "empty": question.empty,
+    }
+    defaults: tuple[Any, ...] = (None, [], True, "hide")
+    return {name: value for name, value in arguments.items() if not any(value == each for each in defaults)}
+
+
+def _filter(dimension: str, values: Sequence[str | None], exclude: bool) -> dict[str, Any]:
+    plain: dict[str, Any] = {"dimension": dimension, "values": list(values)}
+    return {**plain, "exclude": True} if exclude else plain
+
+
+def _step_of(reading: Reading, text: str, conversation: Conversation, looked: bool, agreed: bool) -> Step:
+    language = reading.language
+    if reading.topic is not None:
+        return TellRefusal(language=language, topic=reading.topic)
+    if reading.market is not None:
+        return _market_step(reading.market, language, conversation)
+    if reading.social is not None:
+        return TellSocial(language=language, social=reading.social)
+    if QUERY not in conversation.tools:
+        return TellUnclear(language=language, why="no_tools")
+    calls: list[tuple[str, dict[str, Any]]] = []
+    if reading.unknown and not looked:
+        calls.append((FIND, {"text": text}))
+    if conversation.today is None and any(_needs_today(each) for each in reading.fragments):
+        if conversation.call(QUERY, PROBE) is not None:
+            return TellUnclear(language=language, why="lost")
+        calls.append((QUERY, PROBE))
+    if calls:
+        return CallTools(calls=tuple(calls))
+    return _sales_step(reading, conversation, agreed)
+
+
+def _sales_step(reading: Reading, conversation: Conversation, agreed: bool) -> Step:
+    questions = _questions(reading, conversation)
+    words = () if agreed else (*reading.unknown, *(word for each in reading.fragments for word in each.loose))
+    if isinstance(questions, str):
+        return TellUnclear(language=reading.language, why=questions, words=words)
+    if words:
+        return TellUnclear(language=reading.language, why="words", words=words, guess=questions[0])
+    asked = [(question, arguments_of(question)) for question in questions]
+    answers = [(question, conversation.call(QUERY, arguments)) for question, arguments in asked]
+    missing = tuple((QUERY, arguments) for (_, arguments), (_, got) in zip(asked, answers, strict=True) if got is None)
+    if missing:
+        return CallTools(calls=missing)
+    return TellAnswer(
+        language=reading.language,
+        answers=tuple((question, got) for question, got in answers if got is not None),
+    )
+
+
+def _questions(reading: Reading, conversation: Conversation) -> tuple[SalesQuestion, ...] | Gap:
+    """Complete every clause; a later one takes times and names over from the first where it has none."""
+    found: list[SalesQuestion] = []
+    first: Fragment | None = None
+    for fragment in reading.fragments:
+        if first is not None:
+            fragment = _leaning_on(first, fragment)
+        completed = complete(fragment, conversation.previous, conversation.today or _ANY_DAY)
+        if isinstance(completed, str):
+            return completed
+        found += [each for each in completed if each not in found]
+        first = first or fragment
+    return tuple(found[:_MOST_QUESTIONS]) if found else "nothing"
+
+
+def _leaning_on(first: Fragment, fragment: Fragment) -> Fragment:
+    named = {each.dimension for each in fragment.filters}
+    return msgspec.structs.replace(
+        fragment,
+        metrics=fragment.metrics or first.metrics,
+        periods=fragment.periods or first.periods,
+        filters=(*(each for each in first.filters if each.dimension not in named), *fragment.filters),
+        follow_up=False,
+    )
+
+
+def _needs_today(fragment: Fragment) -> bool:
+    compared = fragment.compare or fragment.growth
+    return any(compared or each.kind not in _OF_A_FIGURE for each in fragment.periods)
+
+
+def _market_step(series: Series, language: Language, conversation: Conversation) -> Step:
+    if MARKET not in conversation.tools:
+        return TellRefusal(language=language, topic="market")
+    arguments = {"series": [series]}
+    result = conversation.call(MARKET, arguments)
+    if result is None:
+        return CallTools(calls=((MARKET, arguments),))
+    return TellMarket(language=language, series=series, result=result)

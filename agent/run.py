@@ -1,0 +1,104 @@
+"""One run of a turn: what its parts share. Made by the runner, read by the model step, the tool step and the ending."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import msgspec
+
+from agent.budget import TokenCounter
+from agent.feed import Feed
+from agent.settings import AgentConfig
+from core.clock import Clock
+from core.ids import Ids
+from core.measurements import Measure
+from core.models import ToolSpec, Usage
+from core.ports import Pricing, Provider, Tools
+from core.turns import HistoryEntry, JournalEntry, ModelCalled, StepUse, TakenTurn, TurnInput
+
+
+class ModelChoice(msgspec.Struct, frozen=True, kw_only=True):
+    """A model to call. `model` is the name at the provider; `variant` that of an experiment."""
+
+    provider: Provider
+    model: str
+    variant: str | None = None
+
+
+ChooseModels = Callable[[TurnInput, AgentConfig], Sequence[ModelChoice]]
+"""The models of a turn in the order in which they are tried, at least one.
+
+Raises UserError for a model that nobody serves.
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Collaborators:
+    """What all runs of a runner share."""
+
+    tools: Tools
+    choose_models: ChooseModels
+    pricing: Pricing
+    clock: Clock
+    ids: Ids
+    measure: Measure
+    counter: TokenCounter
+    reference_date: dt.date | None
+    keep_prompt: bool
+
+
+@dataclass(kw_only=True)
+class Run:
+    """The state of one run. `results` is the turn's whole journal, earlier runs' entries included."""
+
+    turn: TakenTurn
+    agent: AgentConfig
+    choices: Sequence[ModelChoice]
+    specs: Mapping[str, ToolSpec]
+    history: Sequence[HistoryEntry]
+    feed: Feed
+    shared: Collaborators
+    results: list[JournalEntry]
+    broken: list[StepUse] = field(default_factory=list)
+    """Model calls of this run that did not end well but were begun to be answered: estimates, for the books."""
+    open_calls: dict[str, int] = field(default_factory=dict)
+    """Tool calls that are shown as running: call_id to when they began, in Unix milliseconds."""
+
+    @property
+    def model_calls(self) -> list[ModelCalled]:
+        """The finished model calls."""
+        return [entry for entry in self.results if isinstance(entry, ModelCalled)]
+
+    @property
+    def uses(self) -> list[StepUse]:
+        """All model calls, for the books."""
+        finished = [
+            StepUse(
+                step=call.step,
+                provider=call.provider,
+                model=call.model,
+                usage=call.usage,
+                cost_microusd=call.cost_microusd,
+                duration_ms=call.duration_ms,
+                ttft_ms=call.ttft_ms,
+                finish_reason=call.finish_reason,
+            )
+            for call in self.model_calls
+        ]
+        return sorted([*finished, *self.broken], key=lambda use: use.step)
+
+    @property
+    def usage(self) -> Usage:
+        """The tokens of all model calls."""
+        return sum((use.usage for use in self.uses), Usage())
+
+    @property
+    def cost_microusd(self) -> int:
+        """The price of all model calls."""
+        return sum(use.cost_microusd for use in self.uses)
+
+    def record(self, entry: JournalEntry) -> None:
+        """Remember an entry that goes to the journal."""
+        self.results.append(entry)

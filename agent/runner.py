@@ -1,0 +1,273 @@
+"""Runs a turn: does what the loop decides, writes down each step before the next, and ends it exactly once.
+
+    TakenTurn ─▶ Runner.run ─▶ call_model / call_tools, until decide says Finish ─▶ TurnWriter.end
+
+What can stop a run in between: the user (turn.cancelled), the turn's time (turn.failed), a stale lease or a lost
+backend (nothing is written, another run goes on), a shutdown (CancelledError: nothing is written either).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final, assert_never
+
+from loguru import logger
+
+from agent.budget import TokenCounter
+from agent.ending import CancelledBy, closing_events, history_entry, total_tokens, turn_record
+from agent.feed import Feed
+from agent.loop import CallModel, CallTools, Finish, decide, failed_by
+from agent.model_step import call_model
+from agent.replay import take_over
+from agent.run import ChooseModels, Collaborators, Run
+from agent.settings import AgentConfig
+from agent.tool_step import call_tools
+from core.clock import Clock
+from core.errors import BackendError, ProsaError
+from core.ids import Ids
+from core.measurements import Measure, NoMeasure, TurnEnded
+from core.messages import content_text
+from core.models import ToolSpec
+from core.ports import Pricing, Tools, TurnWriter
+from core.turns import HistoryEntry, TakenTurn, TurnRecord
+from core.view import SessionView
+
+ATTEMPTS: Final = 3
+"""A turn whose run died that often is not tried again (design.md: after 3 runs turn.failed retryable)."""
+
+OnCancel = Callable[[str, Callable[[str], None] | None], None]
+"""`TurnQueue.on_cancel`: (turn_id, what to call with who cancelled; None: stop listening)."""
+
+
+def _never_cancelled(turn_id: str, call: Callable[[str], None] | None) -> None:
+    """Nobody tells of a cancellation; an append still may."""
+
+
+def _hidden(text: str) -> str | None:
+    """No prompt in the log."""
+    return None
+
+
+class Runner:
+    """Runs turns of any agent. One per process; `run` may be called for many turns at once.
+
+    `reference_date` is what "today" is for the agents (None: the clock's day, UTC). `mask` makes a user's text fit
+    for the log, or withholds it (None). `keep_prompt` journals what each step sent, for `TurnStatus.prompt`.
+    """
+
+    def __init__(
+        self,
+        *,
+        agents: Mapping[str, AgentConfig],
+        tools: Tools,
+        choose_models: ChooseModels,
+        pricing: Pricing,
+        clock: Clock,
+        ids: Ids,
+        measure: Measure | None = None,
+        counter: TokenCounter | None = None,
+        reference_date: dt.date | None = None,
+        on_cancel: OnCancel = _never_cancelled,
+        mask: Callable[[str], str | None] = _hidden,
+        keep_prompt: bool = True,
+    ) -> None:
+        self._agents = agents
+        self._on_cancel, self._mask = on_cancel, mask
+        self._shared = Collaborators(
+            tools=tools,
+            choose_models=choose_models,
+            pricing=pricing,
+            clock=clock,
+            ids=ids,
+            measure=measure or NoMeasure(),
+            counter=counter or TokenCounter(),
+            reference_date=reference_date,
+            keep_prompt=keep_prompt,
+        )
+
+    async def run(
+        self,
+        turn: TakenTurn,
+        writer: TurnWriter,
+        *,
+        history: Sequence[HistoryEntry] = (),
+        shown: SessionView | None = None,
+    ) -> TurnRecord | None:
+        """Run a taken turn to its end; gives its record, or None where another run goes on with it.
+
+        `history`: `SessionStore.history`. `shown`: `SessionStore.view`, needed where `turn.attempt` is not 1 or the
+        journal is not empty. Raises CancelledError (a shutdown, after at most 2 s of cleanup), and nothing else but
+        a writer's own faults.
+        """
+        with logger.contextualize(session_id=turn.session.session_id, turn_id=turn.input.turn_id):
+            execution = _Execution(turn, writer, self._shared)
+            self._on_cancel(turn.input.turn_id, execution.cancel)
+            try:
+                record = await execution.run(self._agents, history, shown)
+            except BackendError as error:
+                logger.warning("run.left", reason=type(error).__name__, detail=error.message, attempt=turn.attempt)
+                return None
+            finally:
+                self._on_cancel(turn.input.turn_id, None)
+            self._report(turn, record, execution.began_ms)
+            return record
+
+    def _report(self, turn: TakenTurn, record: TurnRecord, began_ms: int) -> None:
+        queued_ms = max(0, began_ms - turn.input.accepted_ms)
+        self._shared.measure.emit(TurnEnded(record=record, queued_ms=queued_ms))
+        logger.bind(
+            user_id=record.user_id,
+            prompt=self._mask(content_text(turn.input.content)),
+            tokens_used=total_tokens(record.usage),
+            time_ms=record.duration_ms,
+            queued_ms=queued_ms,
+            ttft_ms=record.ttft_ms,
+            tool_called=[use.name for use in record.tools],
+            model=record.model,
+            provider=record.provider,
+            cost_usd=record.cost_microusd / 1_000_000,
+            outcome=record.outcome,
+            code=record.code,
+            attempt=record.attempts,
+        ).info("turn.completed" if record.outcome == "completed" else f"turn.{record.outcome}")
+
+
+class _Execution:
+    """One call of `Runner.run`: what can stop it, and its way to the end."""
+
+    def __init__(self, turn: TakenTurn, writer: TurnWriter, shared: Collaborators) -> None:
+        self.began_ms = shared.clock.now_ms()
+        self._turn, self._writer, self._shared = turn, writer, shared
+        self._cancelled_by: CancelledBy | None = turn.cancelled_by
+        self._scope: asyncio.Timeout | None = None
+
+    def cancel(self, by: str) -> None:
+        """Somebody stops the turn: what runs is broken off now. The first one counts."""
+        if self._cancelled_by is None:
+            self._cancelled_by = _cancelled_by(by)
+            self._interrupt()
+
+    def _interrupt(self) -> None:
+        """Break off the work, not the task: the work's time is over now."""
+        if self._scope is not None:
+            self._scope.reschedule(asyncio.get_running_loop().time())
+
+    async def run(
+        self, agents: Mapping[str, AgentConfig], history: Sequence[HistoryEntry], shown: SessionView | None
+    ) -> TurnRecord:
+        """Work, then end. Raises BackendError where the run may not or cannot write."""
+        turn = self._turn
+        feed = Feed(
+            turn=turn,
+            writer=self._writer,
+            clock=self._shared.clock,
+            ids=self._shared.ids,
+            on_cancel=self.cancel,
+            on_failure=self._interrupt,
+        )
+        async with feed:
+            run, problem = self._prepare(agents, history, feed)
+            logger.info("turn.started", agent=turn.input.agent, attempt=turn.attempt, steps_done=len(run.model_calls))
+            if turn.attempt > 1 or turn.journal:
+                take_over(feed, turn.input.turn_id, turn.journal, shown)
+            finish = problem or await self._work(run)
+            return await self._end(run, finish)
+
+    def _prepare(
+        self, agents: Mapping[str, AgentConfig], history: Sequence[HistoryEntry], feed: Feed
+    ) -> tuple[Run, Finish | None]:
+        """The run's state, and why it must not even begin."""
+        turn, problem = self._turn, None
+        agent = agents.get(turn.input.agent)
+        run = Run(
+            turn=turn,
+            agent=agent or next(iter(agents.values())),
+            choices=(),
+            specs={},
+            history=history,
+            feed=feed,
+            shared=self._shared,
+            results=list(turn.journal),
+        )
+        if self._cancelled_by is not None:
+            problem = Finish(outcome="cancelled", finish_reason="cancelled")
+        elif turn.attempt > ATTEMPTS:
+            problem = failed_by("internal", "The answer broke off too often. Try again.", retryable=True)
+        elif agent is None:
+            problem = failed_by("not_found", f"There is no agent {turn.input.agent!r}.", retryable=False)
+        else:
+            try:
+                run.choices = tuple(self._shared.choose_models(turn.input, agent))
+                run.specs = _allowed(agent, self._shared.tools)
+            except ProsaError as error:
+                problem = failed_by(error.code, error.message, retryable=error.retryable)
+        return run, problem
+
+    async def _work(self, run: Run) -> Finish:
+        """Do what the loop decides until it says how the turn ends, or something else does."""
+        limit_s = run.agent.limits.duration_s
+        scope = asyncio.timeout(limit_s)
+        try:
+            async with scope:
+                self._scope = scope
+                if self._cancelled_by is not None or run.feed.failure is not None:
+                    self._interrupt()  # it came before the work began
+                return await self._follow_the_loop(run)
+        except TimeoutError:
+            if run.feed.failure is not None:
+                raise run.feed.failure from None
+            if self._cancelled_by is not None:
+                return Finish(outcome="cancelled", finish_reason="cancelled")
+            if not scope.expired():
+                logger.exception("turn.crashed")
+                return failed_by("internal", "Something went wrong on our side. Try again.", retryable=True)
+            return failed_by(
+                "provider_unavailable", f"The answer took longer than {limit_s:g} s. Try again.", retryable=True
+            )
+        except BackendError:
+            raise
+        except ProsaError as error:
+            return failed_by(error.code, error.message, retryable=error.retryable)
+        except Exception:  # noqa: BLE001 - the run's outer edge: every turn ends, also by a bug
+            logger.exception("turn.crashed")
+            return failed_by("internal", "Something went wrong on our side. Try again.", retryable=True)
+        finally:
+            self._scope = None
+
+    async def _follow_the_loop(self, run: Run) -> Finish:
+        while True:
+            instruction = decide(run.results, run.agent.limits, run.specs)
+            match instruction:
+                case CallModel():
+                    await call_model(run, instruction)
+                case CallTools():
+                    await call_tools(run, instruction)
+                case Finish():
+                    return instruction
+                case _:
+                    assert_never(instruction)
+
+    async def _end(self, run: Run, finish: Finish) -> TurnRecord:
+        """The end is one write. Raises BackendError."""
+        left = await run.feed.finish()
+        record = turn_record(run, finish)
+        events = [*left, *closing_events(run, finish, self._cancelled_by or "user")]
+        await self._writer.end(events, history_entry(run, finish), record)
+        return record
+
+
+def _cancelled_by(by: str) -> CancelledBy:
+    match by:
+        case "interrupt" | "operator" | "erasure":
+            return by
+        case _:
+            return "user"
+
+
+def _allowed(agent: AgentConfig, tools: Tools) -> dict[str, ToolSpec]:
+    """The tools that the agent may call, in the registry's order."""
+    names = {name for name in agent.tools if not name.endswith("*")}
+    beginnings = tuple(name[:-1] for name in agent.tools if name.endswith("*"))
+    return {spec.name: spec for spec in tools.specs() if spec.name in names or spec.name.startswith(beginnings)}

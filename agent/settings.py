@@ -1,0 +1,89 @@
+"""Agents as configuration: `agents/*.yaml` into `AgentConfig`, every mistake said in one line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+import yaml
+
+from core.errors import SettingsError
+from core.turns import Limits
+
+Reveal = Literal["title", "summary", "full"]
+"""What events show of the work: tools' titles only; also summaries, model and cost; also arguments and results."""
+
+
+class PromptRef(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which instructions: the file `agent/prompts/<id>.v<version>.md`."""
+
+    id: str
+    version: int
+
+
+class AgentConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One agent."""
+
+    name: str
+    """The id that clients name: 1-64 of `a-z 0-9 _ -`."""
+    title: str
+    """What people see."""
+    instructions: PromptRef
+    model: str | None = None
+    """`provider:model`; None: the server's `LLM_MODEL`."""
+    fallbacks: tuple[str, ...] | None = None
+    """`provider:model`s tried in order where the first fails; None: the server's `LLM_FALLBACKS`."""
+    tools: tuple[str, ...] = ()
+    """Names of the tools that it may call; a name ending in `*` stands for all that begin so."""
+    limits: Limits = Limits()
+    language: str | None = None
+    """BCP 47 of the answers; None: the language of the user's message."""
+    starters: dict[str, tuple[str, ...]] = {}
+    """Questions to begin with, by language."""
+    reveal: Reveal = "summary"
+    context_tokens: int = 12_000
+    """The window: tokens of instructions, history and question that go to the model; older turns are left out."""
+    max_output_tokens: int | None = 2_000
+    """Tokens of one answer; None: the provider's own limit."""
+    temperature: float | None = None
+    """None: the provider's default."""
+
+
+def parse_agent(text: str, *, source: str) -> AgentConfig:
+    """Read one agent. Raises SettingsError that names `source` and the field."""
+    try:
+        data: Any = yaml.safe_load(text)
+        agent = msgspec.convert(data, AgentConfig)
+    except yaml.YAMLError as error:
+        raise SettingsError(f"{source}: not YAML: {_one_line(str(error))}") from error
+    except msgspec.ValidationError as error:
+        raise SettingsError(f"{source}: {error}") from error
+    if agent.limits.steps < 1:
+        raise SettingsError(f"{source}: limits.steps is {agent.limits.steps}, at least 1 is wanted")
+    return agent
+
+
+def load_agents(folder: Path) -> dict[str, AgentConfig]:
+    """Read `*.yaml` of a folder, by name of agent. Raises SettingsError: one is wrong, one is twice there, or none is."""
+    agents: dict[str, AgentConfig] = {}
+    for path in sorted(folder.glob("*.yaml")):
+        agent = parse_agent(path.read_text(encoding="utf-8"), source=path.name)
+        if agent.name in agents:
+            raise SettingsError(f"{path.name}: another file has an agent named {agent.name!r} already")
+        agents[agent.name] = agent
+    if not agents:
+        raise SettingsError(f"no agent (*.yaml) in the folder {folder.name!r}")
+    return agents
+
+
+def parse_model(text: str) -> tuple[str, str]:
+    """Split `provider:model` (a model's own name may hold colons). Raises SettingsError for anything else."""
+    provider, colon, model = text.strip().partition(":")
+    if not (provider and colon and model):
+        raise SettingsError(f"the model {text!r} is not written as provider:model, such as openai:gpt-5-mini")
+    return provider, model
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())

@@ -1,0 +1,94 @@
+"""Facts for metrics. Code emits one of these; `metrics/catalog.py` says what they become."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import msgspec
+
+from core.turns import TurnRecord
+
+
+class TurnEnded(msgspec.Struct, frozen=True, kw_only=True):
+    """A turn ended on this node; `queued_ms` is the time from acceptance to its start."""
+
+    record: TurnRecord
+    queued_ms: int
+
+
+class ToolRan(msgspec.Struct, frozen=True, kw_only=True):
+    """A tool call ended."""
+
+    name: str
+    failed: bool
+    duration_ms: int
+
+
+class ModelAnswered(msgspec.Struct, frozen=True, kw_only=True):
+    """A model call ended; `outcome` is a finish reason, or `error`."""
+
+    provider: str
+    model: str
+    outcome: str
+    duration_ms: int
+    ttft_ms: int | None
+
+
+class TurnRejected(msgspec.Struct, frozen=True, kw_only=True):
+    """A message was refused; `code` is an error code."""
+
+    code: str
+
+
+class ConnectionsChanged(msgspec.Struct, frozen=True, kw_only=True):
+    """How many connections this node has now, by transport (`websocket`, `sse`)."""
+
+    transport: str
+    count: int
+
+
+class RunningTurnsChanged(msgspec.Struct, frozen=True, kw_only=True):
+    """How many turns this node runs now."""
+
+    count: int
+
+
+class LogAppended(msgspec.Struct, frozen=True, kw_only=True):
+    """One batch of appends went to Redis."""
+
+    events: int
+    seconds: float
+
+
+class OutboxRecorded(msgspec.Struct, frozen=True, kw_only=True):
+    """The recorder took records to SQL; `waiting` are left."""
+
+    records: int
+    waiting: int
+
+
+Measurement = (
+    TurnEnded
+    | ToolRan
+    | ModelAnswered
+    | TurnRejected
+    | ConnectionsChanged
+    | RunningTurnsChanged
+    | LogAppended
+    | OutboxRecorded
+)
+
+
+class Measure(Protocol):
+    """Takes measurements. Never blocks, never raises."""
+
+    def emit(self, measurement: Measurement) -> None:
+        """Count one fact."""
+        ...
+
+
+class NoMeasure:
+    """Takes measurements and forgets them; for tests and tools."""
+
+    def emit(self, measurement: Measurement) -> None:
+        """Do nothing."""

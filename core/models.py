@@ -1,0 +1,94 @@
+"""What is asked of a model and what streams back, the same for every provider."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+
+from core.messages import ModelMessage, ToolCall
+
+Effect = Literal["read", "idempotent", "once"]
+"""What a second run of a tool would do: nothing new, nothing new under the same key, harm."""
+
+FinishReason = Literal["stop", "length", "cancelled", "failed", "filtered"]
+
+
+class Usage(msgspec.Struct, frozen=True, kw_only=True):
+    """Tokens. `input` includes `cached`; `output` includes `reasoning`."""
+
+    input: int = 0
+    output: int = 0
+    cached: int = 0
+    reasoning: int = 0
+    total: int = 0
+
+    def __add__(self, other: Usage) -> Usage:
+        return Usage(
+            input=self.input + other.input,
+            output=self.output + other.output,
+            cached=self.cached + other.cached,
+            reasoning=self.reasoning + other.reasoning,
+            total=self.total + other.total,
+        )
+
+
+class ToolSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """A tool as a model sees it. `parameters` is a JSON Schema of an object; `title` is for people."""
+
+    name: str
+    title: str
+    description: str
+    parameters: dict[str, Any]
+    effect: Effect = "read"
+    parallel: bool = True
+    timeout_s: float = 20.0
+    output_cap: int = 16_000
+    """Characters of a result that go to the model; the rest is cut with a note."""
+
+
+class ModelRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """One model call. `model` is the name at the provider, without the provider's prefix."""
+
+    model: str
+    messages: tuple[ModelMessage, ...]
+    tools: tuple[ToolSpec, ...] = ()
+    max_output_tokens: int | None = None
+    temperature: float | None = None
+    locale: str | None = None
+    """BCP 47, such as `pt-BR`: what the client said; providers that are real models ignore it."""
+
+
+class TextDelta(msgspec.Struct, frozen=True, kw_only=True):
+    """More of the answer's text; never empty. Several tokens that came in one read may share one."""
+
+    text: str
+
+
+class ReasoningDelta(msgspec.Struct, frozen=True, kw_only=True):
+    """More of the model's thinking; never shown as answer."""
+
+    text: str
+
+
+class ToolCallReady(msgspec.Struct, frozen=True, kw_only=True):
+    """A whole tool call."""
+
+    call: ToolCall
+
+
+class UsageReported(msgspec.Struct, frozen=True, kw_only=True):
+    """What the call cost so far; the last one counts."""
+
+    usage: Usage
+
+
+class ModelFinished(msgspec.Struct, frozen=True, kw_only=True):
+    """The last event of a stream that is whole. `opaque` goes into the history and back to the same provider."""
+
+    reason: FinishReason
+    model: str | None = None
+    opaque: dict[str, Any] | None = None
+
+
+ModelEvent = TextDelta | ReasoningDelta | ToolCallReady | UsageReported | ModelFinished

@@ -1,0 +1,420 @@
+"""Every seam of Prosa: the architecture on one page. The docstrings are the contract; `tests/conformance` checks it.
+
+              Provider   Tools    Pricing
+                  \\        |       /
+SessionStore ─── TurnQueue ─── TurnWriter ─── Outbox ─── Books
+      │                            │
+    EventLog ◀──── append, publish ┘
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Any, Literal, Protocol
+
+import msgspec
+
+from core.events import Event
+from core.messages import Message, ModelMessage
+from core.models import ModelEvent, ModelRequest, ToolSpec, Usage
+from core.turns import (
+    FeedbackRecord,
+    HistoryEntry,
+    JournalEntry,
+    OnBusy,
+    Principal,
+    Record,
+    SessionRef,
+    TakenTurn,
+    TurnInput,
+    TurnRecord,
+    TurnState,
+)
+from core.view import SessionView
+
+# ---------------------------------------------------------------- models and tools
+
+
+class Provider(Protocol):
+    """Somebody who serves models."""
+
+    name: str
+    """The part of `provider:model` before the colon."""
+
+    def stream(self, request: ModelRequest) -> AbstractAsyncContextManager[AsyncIterator[ModelEvent]]:
+        """Call a model. Leaving the context closes the stream and its connection, whatever was read.
+
+        Events come in the order in which the model made them; the last one of a whole answer is
+        `ModelFinished`. Tool calls are whole. Raises ProviderError (StreamCut where the stream ended
+        without a finish), on entry or while reading. Never retries once an event was given.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Free what it holds."""
+        ...
+
+
+class ToolContext(msgspec.Struct, frozen=True, kw_only=True):
+    """Who a tool works for; its rights come from here, never from what the model says."""
+
+    tenant: str
+    user_id: str
+    session_id: str
+    turn_id: str
+    call_id: str
+    idempotency_key: str
+    """The same over all runs of this call."""
+    locale: str | None = None
+
+
+class ToolOutcome(msgspec.Struct, frozen=True, kw_only=True):
+    """What a tool answers: `content` (JSON or text) for the model, `summary` (a sentence) for people."""
+
+    content: str
+    summary: str
+    result: Any = None
+    """What may be shown where the agent's reveal policy is `full`."""
+
+
+class Tools(Protocol):
+    """The tools that a turn may use."""
+
+    def specs(self) -> tuple[ToolSpec, ...]:
+        """What the model is told, in a stable order."""
+        ...
+
+    def check(self, name: str, arguments: str) -> dict[str, Any]:
+        """Parse and validate arguments (leniently: an empty text is `{}`, one code fence is taken off).
+
+        Raises ToolError, with code `invalid_request` and a message for the model that says what is
+        wrong and what is expected, for unknown names, text that is not JSON, or a broken schema.
+        """
+        ...
+
+    async def call(self, name: str, arguments: dict[str, Any], context: ToolContext) -> ToolOutcome:
+        """Run a tool with checked arguments, at most `ToolSpec.timeout_s`. Raises ToolError."""
+        ...
+
+
+class Pricing(Protocol):
+    """What tokens cost."""
+
+    def cost_microusd(self, provider: str, model: str, usage: Usage) -> int:
+        """The price in millionths of a dollar; 0 where the model costs nothing or its price is not known."""
+        ...
+
+
+# ---------------------------------------------------------------- sessions and their log
+
+
+class SessionHead(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a session's log stands."""
+
+    session: SessionRef
+    epoch: str
+    seq: int
+
+
+class LogSlice(msgspec.Struct, frozen=True, kw_only=True):
+    """A contiguous run of events, as the bytes that go to clients.
+
+    `chunks` holds `(first_seq, last_seq, payload)`; a payload is a JSON array of events.
+    """
+
+    epoch: str
+    head: int
+    """The log's last seq when it was read."""
+    chunks: tuple[tuple[int, int, bytes], ...]
+    complete: bool
+    """False: the log goes on after the last chunk; read again from there."""
+
+
+class SessionStore(Protocol):
+    """Names, ownership and what is shown of sessions."""
+
+    async def open(self, tenant: str, user_id: str, name: str | None) -> SessionHead:
+        """Find the user's session of that name (None: `main`), or make it. Two nodes at once agree."""
+        ...
+
+    async def find(self, principal: Principal, session_id: str) -> SessionHead:
+        """Find a session by its id. Raises UserError `not_found` for an unknown, another tenant's or user's."""
+        ...
+
+    async def view(self, session: SessionRef) -> SessionView:
+        """The fold of the log to its head, whole (not yet `trimmed`), with feedback filled in."""
+        ...
+
+    async def history(self, session: SessionRef) -> tuple[HistoryEntry, ...]:
+        """What ended turns left for the context, oldest first; replaced turns are left out."""
+        ...
+
+    async def sessions_of(self, tenant: str, user_id: str) -> tuple[SessionRef, ...]:
+        """All sessions of a user."""
+        ...
+
+    async def erase(self, tenant: str, user_id: str) -> tuple[SessionRef, ...]:
+        """Forget a user: a tombstone first, then every key of theirs. Gives the sessions that were erased.
+
+        From the tombstone on, `submit`, `append` and `end` of these sessions raise SessionErased, and
+        readers are told so by `on_erased`. A later `open` makes a new session.
+        """
+        ...
+
+
+class LogReader(Protocol):
+    """Gets what is appended to a session, from `EventLog.attach`. Called on the event loop; must not block."""
+
+    def on_events(self, epoch: str, first_seq: int, last_seq: int, payload: bytes) -> None:
+        """A contiguous run was appended: `payload` is a JSON array of events, the same bytes for every reader.
+
+        Runs come in order without gap or repetition, from the position that `attach` returned.
+        """
+        ...
+
+    def on_epoch(self, epoch: str) -> None:
+        """The log has begun anew; what was given before is void. The reader takes a snapshot and attaches again."""
+        ...
+
+    def on_erased(self) -> None:
+        """The session was erased."""
+        ...
+
+    def on_typing(self, by: str, on: bool) -> None:
+        """Somebody types; not durable."""
+        ...
+
+
+class EventLog(Protocol):
+    """One append-only log a session. `seq` is gapless from 1 within an epoch."""
+
+    async def attach(self, session: SessionRef, reader: LogReader) -> SessionHead:
+        """Begin to give `reader` all that is appended after the head that is returned.
+
+        Nothing between that head and the first `on_events` is missing. A lost pub/sub message or a
+        reconnect is healed by reading the log (protocol: a gap is a read, never a timer).
+        """
+        ...
+
+    def detach(self, session: SessionRef, reader: LogReader) -> None:
+        """Give that reader nothing more."""
+        ...
+
+    async def read(self, session: SessionRef, epoch: str, after: int, limit_bytes: int = 262_144) -> LogSlice | None:
+        """Events after `after`, at most about `limit_bytes`.
+
+        None: another epoch, trimmed, or `after` is ahead of the head.
+        The first chunk may begin at or before `after`; readers drop what they have.
+        """
+        ...
+
+    async def say_typing(self, session: SessionRef, by: str, on: bool) -> None:
+        """Tell the readers of a session, on every node, that somebody types."""
+        ...
+
+
+# ---------------------------------------------------------------- turns
+
+
+class Submission(msgspec.Struct, frozen=True, kw_only=True):
+    """A message that asks for an answer (or, with `input.retry_of`, an answer that is asked for again)."""
+
+    session: SessionRef
+    principal: Principal
+    cid: str
+    digest: str
+    """A hash of the command's body: the same cid with another digest is `idempotency_conflict`."""
+    input: TurnInput
+    on_busy: OnBusy = "queue"
+
+
+class Accepted(msgspec.Struct, frozen=True, kw_only=True):
+    """The answer to a submission, the same for every repetition of its cid."""
+
+    message_id: str
+    turn_id: str
+    seq: int
+    position: int
+    duplicate: bool = False
+
+
+class TurnStatus(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A turn as anybody may ask for it, from Redis while it is there."""
+
+    session: SessionRef
+    turn_id: str
+    state: TurnState
+    record: TurnRecord | None = None
+    """Once ended."""
+    prompt: tuple[ModelMessage, ...] = ()
+    """The messages sent to the model in its last step."""
+
+
+class TurnQueue(Protocol):
+    """Accepts turns and hands them to executors, one at a time a session, fairly between tenants."""
+
+    async def submit(self, submission: Submission) -> Accepted:
+        """In one step: look the cid up; append `message.created` (not for a retry) and `turn.queued`; queue the turn.
+
+        Raises UserError `busy` (8 wait already, or `reject` and a turn runs or waits; for a retry: the
+        turn is not the session's last, has not ended, or something is queued), `idempotency_conflict`,
+        `not_found` (retry of an unknown turn); SessionErased. When it returns, the message is in the log.
+        """
+        ...
+
+    async def seen(self, session: SessionRef, principal: Principal, cid: str, digest: str) -> dict[str, Any] | None:
+        """The remembered reply of a cid, looked up before any limit; None if new. Raises `idempotency_conflict`."""
+        ...
+
+    async def cancel(self, session: SessionRef, turn_id: str, by: str) -> TurnState:
+        """Cancel a turn; gives the state that it is in afterwards.
+
+        Queued: ended here and now (`cancelled`). Running: its executor is told within milliseconds,
+        the state stays `running` until the executor wrote `turn.cancelled`. Ended: nothing happens.
+        Raises UserError `not_found`.
+        """
+        ...
+
+    async def take(self, limit: int) -> Sequence[TakenTurn]:
+        """Take up to `limit` ready turns under leases of 3 s; `turn.started` (or `turn.recovered`) is appended."""
+        ...
+
+    async def renew(self, turns: Sequence[TakenTurn]) -> Sequence[str]:
+        """Renew all leases by one command, once a second. Gives the turn_ids whose run is stale."""
+        ...
+
+    async def reap(self) -> int:
+        """Put turns with expired leases back among the ready; gives how many. Called on a timer by every executor."""
+        ...
+
+    async def release(self, turn: TakenTurn) -> None:
+        """Give a turn back at once (a drain): the next run does not count as an attempt."""
+        ...
+
+    def on_ready(self, wake: Callable[[], None]) -> None:
+        """Call `wake` whenever turns may have become ready anywhere; may be called for nothing."""
+        ...
+
+    def on_cancel(self, turn_id: str, call: Callable[[str], None] | None) -> None:
+        """Call `call(by)` when that turn is cancelled, from any node; None: stop listening."""
+        ...
+
+    def writer(self, turn: TakenTurn) -> TurnWriter:
+        """The handle by which this run writes."""
+        ...
+
+    async def status(self, principal: Principal, turn_id: str) -> TurnStatus:
+        """Where a turn is. Raises UserError `not_found`."""
+        ...
+
+
+class TurnWriter(Protocol):
+    """A run's writes. Calls are made one after the other; each is idempotent by (turn, nonce, batch number).
+
+    Every write checks fence and nonce; StaleRun means: stop, another run goes on.
+    """
+
+    async def append(self, events: Sequence[Event], journal: Sequence[JournalEntry] = ()) -> str | None:
+        """Append events to the session's log and entries to the turn's journal, together.
+
+        Gives who cancelled the turn, or None.
+        """
+        ...
+
+    async def end(self, events: Sequence[Event], history: HistoryEntry | None, record: TurnRecord) -> None:
+        """The last append: the events (the last one ends the turn), history, books, and the session's next turn."""
+        ...
+
+
+class Feedbacks(Protocol):
+    """What users think of answers."""
+
+    async def put(
+        self, session: SessionRef, principal: Principal, cid: str, digest: str, record: FeedbackRecord
+    ) -> None:
+        """Keep a verdict, once a cid. Raises UserError `not_found` for a message that the session does not show."""
+        ...
+
+
+# ---------------------------------------------------------------- the books
+
+
+class Outbox(Protocol):
+    """Records on their way from Redis to SQL; nothing is lost while Redis holds it."""
+
+    async def pending(self, limit: int) -> Sequence[tuple[str, Record]]:
+        """The oldest records with the token that acknowledges each."""
+        ...
+
+    async def acknowledge(self, tokens: Sequence[str]) -> int:
+        """They are in SQL: drop them. Gives how many are left."""
+        ...
+
+    async def wait(self, timeout_s: float) -> None:
+        """Return when there may be records, at the latest after `timeout_s`."""
+        ...
+
+
+class UserStats(msgspec.Struct, frozen=True, kw_only=True):
+    """Tokens and money of one user."""
+
+    user_id: str
+    turns: int
+    tokens: Usage
+    cost_microusd: int
+
+
+class Times(msgspec.Struct, frozen=True, kw_only=True):
+    """A distribution, in milliseconds; None where there is nothing to count."""
+
+    mean: float | None
+    p50: float | None
+    p95: float | None
+    p99: float | None
+
+
+class Stats(msgspec.Struct, frozen=True, kw_only=True):
+    """What `GET /api/v1/stats` answers."""
+
+    turns: int
+    outcomes: dict[str, int]
+    tokens: Usage
+    cost_microusd: int
+    ttft_ms: Times
+    duration_ms: Times
+    users: tuple[UserStats, ...]
+
+
+class Books(Protocol):
+    """Long-lived facts in SQL."""
+
+    async def record(self, records: Sequence[Record]) -> None:
+        """Write records; one that was written before (same turn_id) changes nothing."""
+        ...
+
+    async def stats(
+        self, tenant: str, *, since_ms: int | None = None, user_id: str | None = None, limit: int = 100
+    ) -> Stats:
+        """Totals of a tenant; users with the highest cost (then tokens) first, at most `limit`."""
+        ...
+
+    async def messages(self, session: SessionRef, *, before: str | None, limit: int) -> tuple[Sequence[Message], bool]:
+        """Up to `limit` messages before a message id (None: the newest), oldest first, and whether there are more."""
+        ...
+
+    async def turn(self, tenant: str, turn_id: str) -> TurnRecord | None:
+        """One turn, or None."""
+        ...
+
+    async def erase(self, tenant: str, user_id: str) -> int:
+        """Delete a user's rows; gives how many. Numbers of the turns stay in the totals only without user."""
+        ...
+
+    async def ready(self) -> bool:
+        """Whether SQL answers."""
+        ...
+
+
+SpawnTask = Callable[[Awaitable[None], str], None]
+Health = Literal["ok", "away"]

@@ -1,0 +1,173 @@
+"""The way to Redis: checked once at start, then two links that heal by themselves.
+
+One link carries the writes of runs, in order; the other everything else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, Final, cast
+
+import msgspec
+from loguru import logger
+from redis.asyncio.connection import AbstractConnection, Connection, parse_url
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import AuthenticationError, RedisError, ResponseError
+
+from core.errors import BackendError, SettingsError
+from memory.keys import Keys
+from memory.link import Argument, Link, LinkLost, greet, info_fields
+from memory.scripts import Script
+
+CALL_PATIENCE_S: Final = 3.0
+"""How long a call waits for Redis to come back before it raises BackendError."""
+WRITE_PATIENCE_S: Final = 15.0
+"""The same for a run's writes: a short absence of Redis does not end a healthy run."""
+_CONNECT_S: Final = 3.0
+_RESTART_S: Final = 0.2
+_OLDEST: Final = (7, 0)
+
+Reply = list[Any]
+
+
+class Database:
+    """Redis as the adapters see it. `run_tasks` must be running while it is used."""
+
+    def __init__(self, redis_url: str, keys: Keys, node: str) -> None:
+        self._node = node
+        self.keys = keys
+        self._url = redis_url
+        self._calls = Link("calls", self.make_connection)
+        self._writes = Link("writes", self.make_connection)
+
+    def make_connection(self, *, protocol: int = 3) -> AbstractConnection:
+        """A connection of one's own, not yet connected, that never retries and never times a read out by itself."""
+        options: dict[str, Any] = dict(parse_url(self._url))
+        connection_class = options.pop("connection_class", Connection)
+        options |= {
+            "protocol": protocol,
+            "client_name": f"prosa:{self._node}",
+            "socket_timeout": None,
+            "socket_connect_timeout": _CONNECT_S,
+            "retry": Retry(NoBackoff(), 0),
+        }
+        return cast(AbstractConnection, connection_class(**options))
+
+    async def check(self) -> None:
+        """Refuse a Redis that cannot hold the promises. Raises SettingsError with one line that says what to do."""
+        try:
+            connection = self.make_connection()
+        except ValueError as error:
+            raise SettingsError(f"REDIS_URL is not usable: {error}") from error
+        try:
+            async with asyncio.timeout(_CONNECT_S):
+                await greet(connection)
+                server = info_fields(await _ask(connection, "INFO", "server"))
+                memory = info_fields(await _ask(connection, "INFO", "memory"))
+                cluster = info_fields(await _ask(connection, "INFO", "cluster"))
+        except AuthenticationError as error:
+            raise SettingsError("REDIS_URL: Redis refuses the user name or password") from error
+        except (RedisError, OSError, TimeoutError) as error:
+            raise SettingsError(f"REDIS_URL: Redis cannot be reached: {str(error) or 'no answer in time'}") from error
+        finally:
+            await connection.disconnect(nowait=True)
+        _check_server(server, memory, cluster)
+
+    async def run_links(self) -> None:
+        """Keep both links connected, until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._calls.run(), name="redis-calls")
+            tasks.create_task(self._writes.run(), name="redis-writes")
+
+    @property
+    def connected(self) -> bool:
+        """Whether Redis answered the last time that it was asked."""
+        return self._calls.up.is_set() and self._writes.up.is_set()
+
+    async def connecting(self) -> None:
+        """Wait until both links are connected. Raises SettingsError after 3 s."""
+        try:
+            async with asyncio.timeout(_CONNECT_S):
+                await self._calls.up.wait()
+                await self._writes.up.wait()
+        except TimeoutError as error:
+            raise SettingsError("REDIS_URL: Redis does not answer") from error
+
+    async def call(self, script: Script, partition: int, *arguments: Argument, retry: bool = True) -> Reply:
+        """Run a script; while Redis is away, wait and (only with `retry`) run it again, up to CALL_PATIENCE_S."""
+        return await self._call(self._calls, script, partition, arguments, retry, CALL_PATIENCE_S)
+
+    async def write(self, script: Script, partition: int, *arguments: Argument) -> Reply:
+        """Run one of a run's idempotent writes, over the connection that keeps them in order."""
+        return await self._call(self._writes, script, partition, arguments, True, WRITE_PATIENCE_S)
+
+    async def _call(
+        self,
+        link: Link,
+        script: Script,
+        partition: int,
+        arguments: Sequence[Argument],
+        retry: bool,
+        patience_s: float,
+    ) -> Reply:
+        prefix = self.keys.prefix(partition)
+        try:
+            async with asyncio.timeout(patience_s):
+                while True:
+                    try:
+                        reply = await link.call(script, prefix, arguments)
+                    except LinkLost as error:
+                        if not retry:
+                            raise BackendError("the connection to Redis was lost; try again") from error
+                    else:
+                        return cast(Reply, reply)
+        except TimeoutError as error:
+            raise BackendError("Redis does not answer; try again") from error
+        except ResponseError as error:
+            logger.error("redis.refused", script=script.name, error=str(error))
+            raise BackendError(f"Redis refuses {script.name!r}") from error
+
+
+async def _ask(connection: AbstractConnection, *command: str) -> bytes:
+    await connection.send_command(*command, check_health=False)
+    return cast(bytes, await connection.read_response(disable_decoding=True))
+
+
+def _check_server(server: dict[bytes, bytes], memory: dict[bytes, bytes], cluster: dict[bytes, bytes]) -> None:
+    version = server[b"redis_version"].decode()  # Valkey says the Redis version that it is compatible with
+    if tuple(int(part) for part in version.split(".")[:2]) < _OLDEST:
+        raise SettingsError(f"REDIS_URL: Redis {version} is too old; 7.0 or newer (or Valkey) is needed")
+    policy = memory[b"maxmemory_policy"].decode()
+    if policy != "noeviction":
+        raise SettingsError(
+            f"REDIS_URL: Redis' maxmemory-policy {policy!r} would delete accepted messages; set it to 'noeviction'"
+        )
+    if cluster.get(b"cluster_enabled") == b"1":
+        raise SettingsError("REDIS_URL: Redis Cluster is not supported yet; name a single Redis or a primary")
+
+
+@asynccontextmanager
+async def running(**loops: Callable[[], Awaitable[None]]) -> AsyncIterator[None]:
+    """Run background loops around a block; leaving it cancels them. One that fails is logged and begun again."""
+    tasks = [asyncio.create_task(_forever(name, loop), name=name) for name, loop in loops.items()]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _forever(name: str, loop: Callable[[], Awaitable[None]]) -> None:
+    while True:
+        try:
+            await loop()
+        except Exception:  # noqa: BLE001 - a task's outer edge: all of a node hangs on these loops
+            logger.exception("task.failed", task=name)
+        await asyncio.sleep(_RESTART_S)
+
+
+JSON: Final = msgspec.json.Encoder()

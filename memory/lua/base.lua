@@ -1,0 +1,50 @@
+-- Shared by every script that touches a session. KEYS[1] is the partition's prefix, `prosa:{p<N>}:`; it
+-- carries the hash tag, and every other key is made from it, so that all of them are in one slot.
+--   s:<session>  HASH    meta: tenant user_id name epoch instance seq floor view_seq created_ms
+--                              current (the turn that is ready or running, or '') latest (accepted last)
+--                              fence nonce batch cancel of the current run; or only `erased` and whose it was
+--   l:<session>  STREAM  the log, one entry an append: id `<last seq>-0`, f = first seq, d = JSON array of events
+--   v:<session>  STRING  the fold of the log up to meta.view_seq       h:<session> LIST    history entries
+--   i:<session>  LIST    turns that wait behind the current one        f:<session> HASH    feedback by message id
+--   c:<session>  HASH    remembered replies by cid                     cx:<session> ZSET   their expiry in ms
+--   e:<session>  ZSET    first seq of lately ended turns, by end in ms ts:<session> ZSET   turn ids, by acceptance in ms
+--   t:<turn>     HASH    a turn                                        j:<turn>    LIST    its journal
+--   r:<tenant>   LIST    ready turns    tenants LIST tenants with ready turns, in turn
+--   b:<tenant>   SET     turns under a lease    leases ZSET turns by the end of their lease in ms
+--   outbox       STREAM  records for SQL
+-- Channels: ch:<session>, control, node:<node>.
+local TAG = KEYS[1]
+local INSTANCE = ARGV[1]
+local SESSION_TTL_S = 2592000 -- 30 days after the last turn
+local TURN_TTL_S = 86400 -- a day after its end
+
+local function now_ms()
+  local t = redis.call('TIME')
+  return t[1] * 1000 + math.floor(t[2] / 1000)
+end
+
+local function whole(number)
+  return string.format('%.0f', number)
+end
+
+-- The session's meta as a table, or nil and the reply that says what is wrong with it.
+local function open_session(sid, tenant, user_id)
+  local flat = redis.call('HGETALL', TAG .. 's:' .. sid)
+  local meta = {}
+  for i = 1, #flat, 2 do meta[flat[i]] = flat[i + 1] end
+  if not meta.tenant then return nil, {'not_found', sid} end
+  if tenant and (meta.tenant ~= tenant or meta.user_id ~= user_id) then return nil, {'not_found', sid} end
+  if meta.erased then return nil, {'erased', sid} end
+  if meta.instance ~= INSTANCE then return nil, {'stale_instance', sid} end
+  return meta
+end
+
+local function keep_session(sid)
+  for _, kind in ipairs({'s:', 'l:', 'v:', 'h:', 'i:', 'f:', 'c:', 'cx:', 'e:', 'ts:'}) do
+    redis.call('EXPIRE', TAG .. kind .. sid, SESSION_TTL_S)
+  end
+end
+
+local function tell(message)
+  redis.call('SPUBLISH', TAG .. 'control', message)
+end

@@ -1,0 +1,41 @@
+-- The ready lists. A tenant is in `tenants` exactly while its list `r:<tenant>` is not empty.
+local function make_ready(tenant, turn_id, front)
+  local list = TAG .. 'r:' .. tenant
+  if redis.call('EXISTS', list) == 0 then redis.call('RPUSH', TAG .. 'tenants', tenant) end
+  redis.call(front and 'LPUSH' or 'RPUSH', list, turn_id)
+end
+
+-- Take a turn out of the ready list; 1 where it was there.
+local function unready(tenant, turn_id)
+  local list = TAG .. 'r:' .. tenant
+  local removed = redis.call('LREM', list, 1, turn_id)
+  if removed == 1 and redis.call('EXISTS', list) == 0 then redis.call('LREM', TAG .. 'tenants', 0, tenant) end
+  return removed
+end
+
+local function free_lease(tenant, turn_id)
+  redis.call('SREM', TAG .. 'b:' .. tenant, turn_id)
+  return redis.call('ZREM', TAG .. 'leases', turn_id)
+end
+
+-- The session's slot is free: its next waiting turn becomes the current one and ready.
+local function next_turn(sid, tenant)
+  local turn_id = redis.call('LPOP', TAG .. 'i:' .. sid)
+  redis.call('HSET', TAG .. 's:' .. sid, 'current', turn_id or '', 'nonce', '', 'cancel', '')
+  if turn_id then
+    make_ready(tenant, turn_id, false)
+    tell('ready')
+  end
+end
+
+-- What every end of a turn writes, whoever ends it: state, record, books, first seq for the log's trimming.
+local function close_turn(sid, meta, turn_id, state, record)
+  local turn_key = TAG .. 't:' .. turn_id
+  local marks = redis.call('HMGET', turn_key, 'first_seq', 'first_epoch')
+  local first = marks[2] == meta.epoch and marks[1] or '1'
+  redis.call('ZADD', TAG .. 'e:' .. sid, whole(now_ms()), first .. ':' .. turn_id)
+  redis.call('HSET', turn_key, 'state', state, 'record', record)
+  redis.call('EXPIRE', turn_key, TURN_TTL_S)
+  redis.call('XADD', TAG .. 'outbox', '*', 's', sid, 'd', record)
+  tell('outbox')
+end

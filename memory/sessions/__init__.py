@@ -1,0 +1,1 @@
+"""Names, ownership, views, history and erasure of sessions."""

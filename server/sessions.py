@@ -1,0 +1,274 @@
+"""What can be done with a session, the same for every transport: open, send, retry, cancel, read, judge, forget.
+
+Transports translate their wire into these calls and UserError into their kind of answer.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final, Literal
+
+import msgspec
+
+from core.clock import Clock
+from core.errors import UserError
+from core.ids import Ids
+from core.measurements import Measure, TurnRejected
+from core.messages import Content, Message, content_text
+from core.ports import (
+    Accepted,
+    Books,
+    EventLog,
+    Feedbacks,
+    SessionHead,
+    SessionStore,
+    Submission,
+    TurnQueue,
+    TurnStatus,
+)
+from core.turns import FeedbackRecord, OnBusy, Principal, SessionRef, TurnInput, TurnState
+from core.wire.limits import HISTORY_LIMIT, HISTORY_LIMIT_MOST, content_problem, user_id_problem
+
+_SESSION_ID: Final = re.compile(r"ses_[0-9a-z]{26}")
+_NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
+
+
+class Sessions:
+    """The commands of the protocol, checked for who asks."""
+
+    def __init__(
+        self,
+        *,
+        store: SessionStore,
+        log: EventLog,
+        queue: TurnQueue,
+        feedbacks: Feedbacks,
+        books: Books,
+        clock: Clock,
+        ids: Ids,
+        measure: Measure,
+        agents: frozenset[str],
+        default_agent: str,
+    ) -> None:
+        self.store = store
+        self.log = log
+        self.queue = queue
+        self._feedbacks = feedbacks
+        self._books = books
+        self._clock = clock
+        self._ids = ids
+        self._measure = measure
+        self._agents = agents
+        self._default_agent = default_agent
+
+    async def open(
+        self, principal: Principal, *, session: str | None = None, user_id: str | None = None
+    ) -> SessionHead:
+        """Find or make a session: by its id (`ses_...`), by the user's name for it, or the user's `main`.
+
+        Raises UserError `invalid_request` where no user is named, `not_found` for what is not the principal's.
+        """
+        user_id = _user(principal, user_id)
+        if session is not None and _SESSION_ID.fullmatch(session):
+            head = await self.store.find(principal, session)
+            if user_id is not None and head.session.user_id != user_id:
+                raise UserError("There is no such session.", code="not_found")
+            return head
+        if session is not None and not _NAME.fullmatch(session):
+            raise UserError("session_id: 1 to 64 of A-Z a-z 0-9 _ - are allowed.")
+        if user_id is None:
+            raise UserError("user_id is missing: say which user talks.")
+        if (problem := user_id_problem(user_id)) is not None:
+            raise UserError(problem)
+        return await self.store.open(principal.tenant, user_id, session)
+
+    async def find(self, principal: Principal, session_id: str) -> SessionHead:
+        """Find a session by its id. Raises UserError `not_found`."""
+        if not _SESSION_ID.fullmatch(session_id):
+            raise UserError("There is no such session.", code="not_found")
+        return await self.store.find(principal, session_id)
+
+    async def send(
+        self,
+        principal: Principal,
+        session: SessionRef,
+        *,
+        cid: str,
+        digest: str,
+        content: Content,
+        channel: str,
+        agent: str | None = None,
+        model: str | None = None,
+        on_busy: OnBusy = "queue",
+        locale: str | None = None,
+    ) -> Accepted:
+        """Accept a message: when this returns it is in the log and will be answered once.
+
+        Raises UserError as `TurnQueue.submit` does, and `not_found` for an agent that does not exist.
+        """
+        _check_content(content)
+        agent = agent or self._default_agent
+        if agent not in self._agents:
+            raise UserError(f"There is no agent {agent!r}.", code="not_found")
+        if on_busy in ("merge", "interrupt"):
+            raise UserError(f"on_busy: {on_busy!r} is not available on this server yet; use 'queue' or 'reject'.")
+        now_ms = self._clock.now_ms()
+        turn_id, message_id = self._ids.new("turn"), self._ids.new("msg")
+        message = Message(
+            message_id=message_id,
+            turn_id=turn_id,
+            role="user",
+            content=content,
+            channel=channel,
+            ts=now_ms,
+            status="complete",
+            re=cid,
+        )
+        turn = TurnInput(
+            turn_id=turn_id,
+            message_ids=(message_id,),
+            content=content,
+            channel=channel,
+            agent=agent,
+            model=model,
+            locale=locale,
+            accepted_ms=now_ms,
+            messages=(message,),
+        )
+        return await self._submit(principal, session, cid, digest, turn, on_busy)
+
+    async def retry(
+        self,
+        principal: Principal,
+        session: SessionRef,
+        *,
+        cid: str,
+        digest: str,
+        turn_id: str,
+        locale: str | None = None,
+    ) -> Accepted:
+        """Answer the session's last user message again, in a new turn. Raises UserError `busy`, `not_found`."""
+        if (seen := await self._seen(session, principal, cid, digest)) is not None:
+            return seen
+        view = await self.store.view(session)
+        asked = [m for m in view.messages if m.turn_id == turn_id and m.role == "user"]
+        if not asked:
+            raise UserError("There is no such turn in this session's view.", code="not_found")
+        status = await self.queue.status(principal, turn_id)
+        if status.session.session_id != session.session_id:
+            raise UserError("There is no such turn.", code="not_found")
+        turn = TurnInput(
+            turn_id=self._ids.new("turn"),
+            message_ids=tuple(message.message_id for message in asked),
+            content=asked[0].content if len(asked) == 1 else "\n\n".join(content_text(m.content) for m in asked),
+            channel=asked[-1].channel,
+            agent=status.record.agent if status.record is not None else self._default_agent,
+            locale=locale,
+            accepted_ms=self._clock.now_ms(),
+            retry_of=turn_id,
+            messages=tuple(asked),
+        )
+        return await self._submit(principal, session, cid, digest, turn, "queue")
+
+    async def cancel(self, principal: Principal, session: SessionRef, turn_id: str) -> TurnState:
+        """Stop a turn; gives the state that it is in. Raises UserError `not_found`."""
+        return await self.queue.cancel(session, turn_id, "user")
+
+    async def turn(self, principal: Principal, turn_id: str) -> TurnStatus:
+        """Where a turn is. Raises UserError `not_found`."""
+        try:
+            return await self.queue.status(principal, turn_id)
+        except UserError:
+            record = await self._books.turn(principal.tenant, turn_id)
+            if record is None or principal.user_id not in (None, record.user_id):
+                raise
+        session = SessionRef(session_id=record.session_id, tenant=record.tenant, user_id=record.user_id)
+        return TurnStatus(session=session, turn_id=turn_id, state=record.outcome, record=record)
+
+    async def history(
+        self, session: SessionRef, *, before: str | None = None, limit: int = HISTORY_LIMIT
+    ) -> tuple[list[Message], bool]:
+        """Up to `limit` messages before a message (None: the newest), oldest first, and whether there are more.
+
+        What SQL does not have yet comes from the live view. Raises UserError `not_found` for an unknown message.
+        """
+        limit = min(limit, HISTORY_LIMIT_MOST)
+        view = await self.store.view(session)
+        stored, more = await self._books.messages(session, before=before, limit=limit)
+        shown = {message.message_id: message for message in view.messages}
+        live = list(view.messages)
+        if before is not None and before in shown:
+            live = live[: [message.message_id for message in live].index(before)]
+        elif before is not None:
+            live = []
+        merged = {message.message_id: message for message in stored}
+        merged.update({message.message_id: message for message in live})
+        merged.pop(before or "", None)
+        ordered = sorted(merged.values(), key=lambda message: (message.ts, message.message_id))
+        return ordered[-limit:], more or len(ordered) > limit
+
+    async def judge(
+        self,
+        principal: Principal,
+        session: SessionRef,
+        *,
+        cid: str,
+        digest: str,
+        message_id: str,
+        score: Literal[-1, 1],
+        comment: str | None,
+    ) -> None:
+        """Keep what a user thinks of an answer. Raises UserError `not_found`."""
+        record = FeedbackRecord(
+            session_id=session.session_id,
+            tenant=session.tenant,
+            user_id=session.user_id,
+            message_id=message_id,
+            score=score,
+            comment=comment,
+            by=principal.name,
+            ts=self._clock.now_ms(),
+        )
+        await self._feedbacks.put(session, principal, cid, digest, record)
+
+    async def forget(self, principal: Principal, user_id: str) -> int:
+        """Erase a user everywhere; gives how many sessions they had. Final."""
+        if principal.user_id not in (None, user_id):
+            raise UserError("There is no such user.", code="not_found")
+        erased = await self.store.erase(principal.tenant, user_id)
+        await self._books.erase(principal.tenant, user_id)
+        return len(erased)
+
+    async def _submit(
+        self, principal: Principal, session: SessionRef, cid: str, digest: str, turn: TurnInput, on_busy: OnBusy
+    ) -> Accepted:
+        submission = Submission(
+            session=session, principal=principal, cid=cid, digest=digest, input=turn, on_busy=on_busy
+        )
+        try:
+            return await self.queue.submit(submission)
+        except UserError as error:
+            self._measure.emit(TurnRejected(code=error.code))
+            raise
+
+    async def _seen(self, session: SessionRef, principal: Principal, cid: str, digest: str) -> Accepted | None:
+        reply = await self.queue.seen(session, principal, cid, digest)
+        if reply is None:
+            return None
+        return msgspec.structs.replace(msgspec.convert(reply, Accepted, strict=False), duplicate=True)
+
+
+def _user(principal: Principal, user_id: str | None) -> str | None:
+    if principal.user_id is None:
+        return user_id
+    if user_id not in (None, principal.user_id):
+        raise UserError("There is no such user.", code="not_found")
+    return principal.user_id
+
+
+def _check_content(content: Content) -> None:
+    problem = content_problem(content)
+    if problem is not None:
+        raise UserError(problem)
+    if not isinstance(content, str) and any(part.type != "text" for part in content):
+        raise UserError("content: this agent reads text only; send parts of type 'text'.")

@@ -1,0 +1,192 @@
+"""Every setting, from the environment or `.env`, validated at start with one clear line per mistake."""
+
+from __future__ import annotations
+
+import datetime as dt
+import ipaddress
+import platform
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from core.errors import SettingsError
+
+DEMO_REFERENCE_DATE: Final = dt.date(2017, 12, 31)
+"""The last day of the demo data: what "today" is for it (tools/builtin/sales/data/README.md)."""
+
+Role = Literal["web", "worker"]
+
+
+class Settings(BaseSettings):
+    """What the operator may set. The names in the environment are these in upper case."""
+
+    model_config = SettingsConfigDict(env_file=".env", env_file_encoding="utf-8", extra="ignore", frozen=True)
+
+    host: str = Field("127.0.0.1", description="Address to listen on. Without API keys only a loopback address.")
+    port: int = Field(8000, ge=1, le=65535, description="Port to listen on.")
+    roles: Annotated[tuple[Role, ...], NoDecode] = Field(
+        ("web", "worker"), description="What this process does: `web` holds connections, `worker` runs turns."
+    )
+    node: str = Field(
+        default_factory=platform.node, description="This process's name in logs. Default: the host's name."
+    )
+    data_dir: Path = Field(
+        Path("data"), description="Where SQLite, the embedded Valkey and the last market values live."
+    )
+    redis_url: str | None = Field(
+        None, description="Redis >= 7.0 or Valkey, `redis://...` or `unix://...`. Unset: an embedded Valkey."
+    )
+    partitions: int = Field(1, ge=1, le=1024, description="Parts over which sessions are spread (Redis Cluster).")
+    database_url: str | None = Field(
+        None, description="The books: `sqlite:///...` or `postgresql://...`. Unset: SQLite in DATA_DIR."
+    )
+    llm_model: str | None = Field(
+        None, description="`provider:model`. Unset: OpenAI where OPENAI_API_KEY is set, else the offline demo."
+    )
+    llm_fallbacks: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="`provider:model`s (comma list) that are tried in order where the first cannot answer."
+    )
+    openai_api_key: SecretStr | None = Field(None, description="Key for OpenAI or a compatible server.")
+    openai_base_url: str | None = Field(
+        None, description="Base URL of an OpenAI-compatible server. Default: OpenAI's own."
+    )
+    agents_dir: Path = Field(Path("agents"), description="Folder of the agents' configuration, one YAML file each.")
+    agent: str = Field("sales", description="The agent that answers where nothing else is asked for.")
+    sales_database_url: str | None = Field(
+        None, description="The sales data: `sqlite:///...` or `postgresql://...`. Unset: the demo data in DATA_DIR."
+    )
+    reference_date: dt.date | None = Field(
+        None, description="What `today` is. Default: 2017-12-31 for the demo data, the real day for your own."
+    )
+    market_base_url: str = Field(
+        "https://api.bcb.gov.br", description="Where rates come from: the API of Brazil's central bank."
+    )
+    market_allowed_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
+        ("api.bcb.gov.br",), description="Hosts (comma list) that the market tool may call."
+    )
+    market_timeout_s: float = Field(5.0, gt=0, le=60, description="Seconds that a market request may take.")
+    market_cache_s: float = Field(900.0, ge=0, description="Seconds for which a market value is not asked for again.")
+    bootstrap_api_keys: Annotated[tuple[tuple[str, SecretStr], ...], NoDecode] = Field(
+        (), description="Service keys made at start: `tenant=secret`, a comma list; a secret has 16 characters or more."
+    )
+    allowed_origins: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="Web origins (comma list) that may connect besides the server's own."
+    )
+    worker_concurrency: int = Field(256, ge=1, le=10_000, description="Turns that this process runs at once.")
+    tenant_turns: int = Field(128, ge=1, description="Turns that one tenant may have running at once, on all nodes.")
+    chat_wait_s: float = Field(50.0, gt=0, le=300, description="Seconds that POST /chat waits before it answers 202.")
+    drain_s: float = Field(10.0, ge=0, le=600, description="Seconds that running turns get to end when stopping.")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Least level that is logged.")
+    log_format: Literal["auto", "json", "text"] = Field(
+        "auto", description="`auto`: text on a terminal, JSON elsewhere."
+    )
+    log_prompts: Literal["off", "masked", "full"] = Field(
+        "masked", description="Users' words in the line `turn.completed`: none; masked and cut to 500; whole."
+    )
+
+    @field_validator("roles", "llm_fallbacks", "market_allowed_hosts", "allowed_origins", mode="before")
+    @classmethod
+    def _split(cls, value: Any) -> Any:
+        return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+    @field_validator("roles")
+    @classmethod
+    def _some_role(cls, value: tuple[Role, ...]) -> tuple[Role, ...]:
+        if not value:
+            raise ValueError("name at least one of web, worker")
+        return value
+
+    @field_validator("bootstrap_api_keys", mode="before")
+    @classmethod
+    def _keys(cls, value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        pairs = [part.strip().partition("=") for part in value.split(",") if part.strip()]
+        for tenant, separator, secret in pairs:
+            if not separator or (not tenant.isidentifier() and not tenant.replace("-", "_").isidentifier()):
+                raise ValueError("write tenant=secret, a comma list; a tenant is letters, digits, _ and -")
+            if len(secret) < 16:
+                raise ValueError(f"the secret of tenant {tenant!r} is shorter than 16 characters; make a longer one")
+        return tuple((tenant, SecretStr(secret)) for tenant, _, secret in pairs)
+
+    @field_validator(
+        "redis_url",
+        "database_url",
+        "llm_model",
+        "openai_api_key",
+        "openai_base_url",
+        "sales_database_url",
+        "reference_date",
+        mode="before",
+    )
+    @classmethod
+    def _blank_is_unset(cls, value: Any) -> Any:
+        return None if value == "" else value
+
+    @property
+    def is_development(self) -> bool:
+        """No keys are configured: anyone is anyone, on loopback only."""
+        return not self.bootstrap_api_keys
+
+    @property
+    def today(self) -> dt.date | None:
+        """The fixed "today", or None for the real one."""
+        if self.reference_date is None and self.sales_database_url is None:
+            return DEMO_REFERENCE_DATE
+        return self.reference_date
+
+    @property
+    def model(self) -> str:
+        """`provider:model` to use by default."""
+        if self.llm_model is not None:
+            return self.llm_model
+        if self.openai_api_key is not None:
+            return "openai:gpt-5-mini"
+        return "offline:offline-demo"
+
+    @property
+    def books_url(self) -> str:
+        """The URL of the books' database."""
+        return self.database_url or f"sqlite:///{self.data_dir / 'prosa.db'}"
+
+    @property
+    def sales_url(self) -> str:
+        """The URL of the sales data's database."""
+        return self.sales_database_url or f"sqlite:///{self.data_dir / 'sales.db'}"
+
+
+def load_settings(**overrides: Any) -> Settings:
+    """Read the settings. Raises SettingsError with one line per mistake."""
+    try:
+        settings = Settings(**overrides)
+    except ValidationError as error:
+        raise SettingsError("\n".join(_line(problem) for problem in error.errors())) from error
+    if settings.is_development and not is_loopback(settings.host):
+        raise SettingsError(
+            f"HOST is {settings.host!r} but no API keys are set: without keys Prosa listens on loopback only. "
+            "Set BOOTSTRAP_API_KEYS=tenant=secret, or HOST=127.0.0.1."
+        )
+    for name, model in (("LLM_MODEL", settings.model), *(("LLM_FALLBACKS", model) for model in settings.llm_fallbacks)):
+        if ":" not in model.strip(":"):
+            raise SettingsError(f"{name}: {model!r} is not of the form provider:model, such as openai:gpt-5-mini.")
+    return settings
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host name or address is this machine only."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+def _line(problem: Any) -> str:
+    name = ".".join(str(part) for part in problem["loc"][:1]).upper()
+    reason = problem["msg"].removeprefix("Value error, ")
+    secret = "key" in name.lower() or "url" in name.lower()
+    seen = "" if secret else f" (it is {problem.get('input')!r})"
+    return f"{name}: {reason}{seen}"

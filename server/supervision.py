@@ -1,0 +1,32 @@
+"""Background loops that do not die silently: a failure is logged and the loop begins anew after a pause."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+from loguru import logger
+
+from core.errors import BackendError
+
+PAUSE_S: Final = 0.5
+PAUSE_MOST_S: Final = 5.0
+
+
+async def supervise(name: str, loop: Callable[[], Awaitable[None]]) -> None:
+    """Run `loop` for ever. It ends only by being cancelled; the pause grows from 0.5 to 5 s, with jitter."""
+    pause_s = PAUSE_S
+    while True:
+        started_s = asyncio.get_running_loop().time()
+        try:
+            await loop()
+        except BackendError as error:
+            logger.warning("task.failed", task=name, reason=error.message)
+        except Exception:  # noqa: BLE001 - the outer edge of a task
+            logger.exception("task.failed", task=name)
+        if asyncio.get_running_loop().time() - started_s > PAUSE_MOST_S:
+            pause_s = PAUSE_S
+        await asyncio.sleep(pause_s * random.uniform(0.5, 1.0))
+        pause_s = min(pause_s * 2, PAUSE_MOST_S)

@@ -1,0 +1,131 @@
+"""Sessions, messages, users and figures by REST."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from core.errors import UserError
+from core.messages import Message
+from core.ports import Books, Stats
+from core.wire.limits import HISTORY_LIMIT, user_id_problem
+from server.auth import Authenticator
+from server.http import guarded, json_response, principal_of, read_json
+from server.sessions import Sessions
+
+
+class SessionBody(msgspec.Struct, frozen=True, kw_only=True):
+    """The body of `POST /api/v1/sessions`: `session_id` is an id of ours or the user's name for it (default `main`)."""
+
+    user_id: str
+    session_id: str | None = None
+
+
+class SessionAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """A session and where its log stands."""
+
+    session_id: str
+    user_id: str
+    epoch: str
+    seq: int
+
+
+class MessagesAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """Messages, oldest first; `more`: there are older ones."""
+
+    messages: tuple[Message, ...]
+    more: bool
+
+
+class ForgottenAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """The user is forgotten; so many sessions were erased."""
+
+    user_id: str
+    sessions_erased: int
+
+
+class StatsAnswer(Stats, frozen=True, kw_only=True):
+    """Figures of a tenant; money also in dollars."""
+
+    cost_usd: float
+
+
+class Rest:
+    """The plain endpoints of `/api/v1`."""
+
+    def __init__(
+        self, *, sessions: Sessions, authenticator: Authenticator, books: Books, public_config: dict[str, Any]
+    ) -> None:
+        self._sessions = sessions
+        self._authenticator = authenticator
+        self._books = books
+        self._public_config = public_config
+
+    def routes(self) -> list[Route]:
+        """What it answers."""
+        return [
+            Route("/api/v1/sessions", guarded(self.open_session), methods=["POST"]),
+            Route("/api/v1/sessions/{session_id}/messages", guarded(self.messages), methods=["GET"]),
+            Route("/api/v1/users/{user_id}", guarded(self.forget_user), methods=["DELETE"]),
+            Route("/api/v1/stats", guarded(self.stats), methods=["GET"]),
+            Route("/api/v1/config", guarded(self.config), methods=["GET"]),
+        ]
+
+    async def open_session(self, request: Request) -> Response:
+        """Find or make a user's session; answers with its id."""
+        principal = principal_of(self._authenticator, request)
+        body = await read_json(request, SessionBody)
+        head = await self._sessions.open(principal, session=body.session_id, user_id=body.user_id)
+        session = head.session
+        answer = SessionAnswer(session_id=session.session_id, user_id=session.user_id, epoch=head.epoch, seq=head.seq)
+        return json_response(answer)
+
+    async def messages(self, request: Request) -> Response:
+        """Messages of a session, oldest first: `?before=<message_id>&limit=50` (200 at most)."""
+        principal = principal_of(self._authenticator, request)
+        head = await self._sessions.find(principal, request.path_params["session_id"])
+        limit = _count(request.query_params.get("limit"), HISTORY_LIMIT)
+        before = request.query_params.get("before") or None
+        messages, more = await self._sessions.history(head.session, before=before, limit=limit)
+        return json_response(MessagesAnswer(messages=tuple(messages), more=more))
+
+    async def forget_user(self, request: Request) -> Response:
+        """Erase a user: sessions, memory, books."""
+        principal = principal_of(self._authenticator, request)
+        user_id = request.path_params["user_id"]
+        if (problem := user_id_problem(user_id)) is not None:
+            raise UserError(problem)
+        sessions = await self._sessions.forget(principal, user_id)
+        return json_response(ForgottenAnswer(user_id=user_id, sessions_erased=sessions))
+
+    async def stats(self, request: Request) -> Response:
+        """Tokens and cost a user, and mean, p50, p95, p99 of the times: `?since_ms=&user_id=&limit=100`."""
+        principal = principal_of(self._authenticator, request)
+        query = request.query_params
+        since = query.get("since_ms")
+        figures = await self._books.stats(
+            principal.tenant,
+            since_ms=_count(since, 0) if since else None,
+            user_id=query.get("user_id") or None,
+            limit=_count(query.get("limit"), 100),
+        )
+        fields = {name: getattr(figures, name) for name in figures.__struct_fields__}
+        return json_response(StatsAnswer(**fields, cost_usd=figures.cost_microusd / 1_000_000))
+
+    async def config(self, request: Request) -> Response:
+        """What the page shows before anything was said: title, starters, whether this is the offline demo."""
+        return json_response(self._public_config)
+
+
+def _count(text: str | None, default: int) -> int:
+    if not text:
+        return default
+    if not (text.isascii() and text.isdigit() and len(text) < 16):
+        raise UserError("limit and since_ms are whole numbers of at least 0.")
+    if default == HISTORY_LIMIT and int(text) < 1:
+        raise UserError("limit: at least 1.")
+    return int(text)

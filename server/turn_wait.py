@@ -1,0 +1,77 @@
+"""Waiting for a turn's end by following its session's log, whichever node runs it."""
+
+from __future__ import annotations
+
+import asyncio
+from types import TracebackType
+from typing import Final
+
+from core.errors import BackendError
+from core.ports import EventLog, TurnStatus
+from core.turns import Principal, SessionRef
+from server.sessions import Sessions
+
+ENDED: Final = frozenset({"completed", "failed", "cancelled"})
+_END_MARKS: Final = (b'"turn.completed"', b'"turn.failed"', b'"turn.cancelled"', b'"turn.waiting"')
+RECHECK_S: Final = 5.0
+"""A missed wake-up costs at most this: the turn's state is looked up again."""
+
+
+class TurnWait:
+    """Attach before the turn is submitted, then wait: no end can be missed in between.
+
+    Use as `async with TurnWait(log, session) as wait: ... await wait.until_ended(...)`.
+    """
+
+    def __init__(self, log: EventLog, session: SessionRef) -> None:
+        self._log = log
+        self._session = session
+        self._changed = asyncio.Event()
+
+    async def __aenter__(self) -> TurnWait:
+        await self._log.attach(self._session, self)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._log.detach(self._session, self)
+
+    async def until_ended(self, sessions: Sessions, principal: Principal, turn_id: str, timeout_s: float) -> TurnStatus:
+        """Where the turn is once it ended or parked, or after `timeout_s`."""
+        loop = asyncio.get_running_loop()
+        deadline_s = loop.time() + timeout_s
+        while True:
+            self._changed.clear()
+            try:
+                status = await sessions.turn(principal, turn_id)
+            except BackendError:
+                status = None  # Redis is away; the turn is kept
+            if status is not None and (status.state in ENDED or status.state == "parked"):
+                return status
+            remaining_s = deadline_s - loop.time()
+            if remaining_s <= 0:
+                return status if status is not None else await sessions.turn(principal, turn_id)
+            try:
+                async with asyncio.timeout(min(remaining_s, RECHECK_S)):
+                    await self._changed.wait()
+            except TimeoutError:
+                continue
+
+    # LogReader
+
+    def on_events(self, epoch: str, first_seq: int, last_seq: int, payload: bytes) -> None:
+        """Look for a turn's end; which turn's is asked afterwards."""
+        if any(mark in payload for mark in _END_MARKS):
+            self._changed.set()
+
+    def on_epoch(self, epoch: str) -> None:
+        """The log began anew: look the state up."""
+        self._changed.set()
+
+    def on_erased(self) -> None:
+        """The session is gone: look the state up."""
+        self._changed.set()
+
+    def on_typing(self, by: str, on: bool) -> None:
+        """Not of interest."""

@@ -1,0 +1,271 @@
+"""The composition root: builds everything with plain constructors. The only file that names concrete adapters."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+from starlette.routing import BaseRoute
+
+from agent.budget import TokenCounter
+from agent.providers.offline import OfflineProvider
+from agent.providers.openai import OPENAI_URL, OpenAIProvider
+from agent.runner import Runner
+from agent.settings import AgentConfig, load_agents
+from core.asyncapi import asyncapi
+from core.clock import Clock, SystemClock
+from core.errors import BackendError, SettingsError
+from core.ids import Ids, SystemIds
+from core.ports import Books, Provider, Tools
+from core.turns import Principal, TakenTurn
+from memory.backends import Memory, open_memory
+from metrics.logs import mask_prompt
+from metrics.pricing import ListedPricing
+from metrics.prometheus import Prometheus
+from metrics.recorder import Recorder, RefusedRecords
+from metrics.sql.opening import open_books
+from server.app import make_app
+from server.auth import Authenticator
+from server.connection import Connection, Transport
+from server.models import ModelChooser
+from server.node import Node
+from server.openapi import openapi
+from server.sessions import Sessions
+from server.settings import Settings
+from server.supervision import supervise
+from server.transports.chat import Chat
+from server.transports.health import Health
+from server.transports.pages import Pages
+from server.transports.rest import Rest
+from server.transports.sse import EventStream
+from server.transports.websocket import WebSocketDoor
+from server.worker import Worker
+
+VERSION: Final = "0.1.0"
+STATIC: Final = Path(__file__).parent.parent / "static"
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Parts:
+    """What everything else is built from."""
+
+    settings: Settings
+    clock: Clock
+    ids: Ids
+    metrics: Prometheus
+    agents: Mapping[str, AgentConfig]
+    books: Books
+    memory: Memory
+    tools: Tools
+    counter: TokenCounter
+    chooser: ModelChooser
+
+
+@asynccontextmanager
+async def build(settings: Settings, extra_providers: Mapping[str, Provider] | None = None) -> AsyncIterator[Node]:
+    """Build a node; leaving the block takes it apart in reverse order. Raises SettingsError.
+
+    `extra_providers` are known beside the built-in ones; a test gives a scripted one here.
+    """
+    async with AsyncExitStack() as stack:
+        try:
+            parts = await _parts(stack, settings, extra_providers or {})
+        except BackendError as error:
+            raise SettingsError(error.message) from error
+        node = _node(parts)
+        await _background(stack, "connections", node.watch_connections)
+        if node.worker is not None:
+            recorder = Recorder(parts.memory.outbox, parts.books, parts.metrics, RefusedRecords(settings.data_dir))
+            await _background(stack, "recorder", recorder.run)
+            await _background(stack, "token counter", parts.counter.load, once=True)
+            await stack.enter_async_context(node.worker)
+        yield node
+
+
+async def _parts(stack: AsyncExitStack, settings: Settings, extra_providers: Mapping[str, Provider]) -> _Parts:
+    clock, ids, metrics = SystemClock(), SystemIds(), Prometheus()
+    _make_folder(settings.data_dir)
+    agents = load_agents(settings.agents_dir)
+    if settings.agent not in agents:
+        raise SettingsError(f"AGENT is {settings.agent!r}; AGENTS_DIR has {', '.join(sorted(agents))}.")
+    books = await stack.enter_async_context(open_books(settings.database_url, settings.data_dir, clock))
+    memory = await stack.enter_async_context(
+        open_memory(
+            redis_url=settings.redis_url,
+            data_dir=settings.data_dir,
+            node=ids.new("node"),
+            partitions=settings.partitions,
+            running_turns=settings.tenant_turns,
+            clock=clock,
+            ids=ids,
+            measure=metrics,
+        )
+    )
+    tools = await stack.enter_async_context(_tools(settings))
+    providers = {**_providers(settings), **extra_providers}
+    for provider in providers.values():
+        stack.push_async_callback(provider.close)
+    return _Parts(
+        settings=settings,
+        clock=clock,
+        ids=ids,
+        metrics=metrics,
+        agents=agents,
+        books=books,
+        memory=memory,
+        tools=tools,
+        counter=TokenCounter(cache_dir=settings.data_dir / "tokens"),
+        chooser=ModelChooser(providers, settings.model, settings.llm_fallbacks),
+    )
+
+
+def _node(parts: _Parts) -> Node:
+    settings = parts.settings
+    sessions = Sessions(
+        store=parts.memory.sessions,
+        log=parts.memory.log,
+        queue=parts.memory.queue,
+        feedbacks=parts.memory.feedbacks,
+        books=parts.books,
+        clock=parts.clock,
+        ids=parts.ids,
+        measure=parts.metrics,
+        agents=frozenset(parts.agents),
+        default_agent=settings.agent,
+    )
+    connections: set[Connection] = set()
+    draining = asyncio.Event()
+    routes = _health(parts, draining)
+    event_stream, door = None, None
+    if "web" in settings.roles:
+        authenticator = Authenticator(settings)
+        event_stream = EventStream(sessions, authenticator, parts.metrics)
+        door = _door(parts, sessions, authenticator, connections)
+        routes += [*event_stream.routes(), *_web_routes(parts, sessions, authenticator)]
+    return Node(
+        app=make_app(routes, door),
+        connections=connections,
+        event_stream=event_stream,
+        worker=_worker(parts) if "worker" in settings.roles else None,
+        draining=draining,
+        measure=parts.metrics,
+    )
+
+
+def _web_routes(parts: _Parts, sessions: Sessions, authenticator: Authenticator) -> list[BaseRoute]:
+    settings = parts.settings
+    chat = Chat(
+        sessions=sessions,
+        authenticator=authenticator,
+        clock=parts.clock,
+        ids=parts.ids,
+        wait_s=settings.chat_wait_s,
+        check_model=parts.chooser.choice,
+    )
+    rest = Rest(
+        sessions=sessions,
+        authenticator=authenticator,
+        books=parts.books,
+        public_config=_public_config(settings, parts.agents[settings.agent]),
+    )
+    documents = {
+        "openapi": msgspec.json.encode(openapi(VERSION)),
+        "asyncapi": msgspec.json.encode(asyncapi()),
+    }
+    return [*chat.routes(), *rest.routes(), *Pages(STATIC, documents).routes()]
+
+
+def _door(
+    parts: _Parts, sessions: Sessions, authenticator: Authenticator, connections: set[Connection]
+) -> WebSocketDoor:
+    def connect(principal: Principal | None, transport: Transport) -> Connection:
+        return Connection(
+            sessions=sessions,
+            authenticator=authenticator,
+            principal=principal,
+            transport=transport,
+            clock=parts.clock,
+        )
+
+    return WebSocketDoor(authenticator, connect, connections)
+
+
+def _health(parts: _Parts, draining: asyncio.Event) -> list[BaseRoute]:
+    async def check() -> dict[str, bool]:
+        return {"redis": parts.memory.ready(), "sql": await parts.books.ready(), "accepting": not draining.is_set()}
+
+    return [*Health(node=parts.settings.node, check=check, render_metrics=parts.metrics.render).routes()]
+
+
+def _worker(parts: _Parts) -> Worker:
+    queue, store = parts.memory.queue, parts.memory.sessions
+    runner = Runner(
+        agents=parts.agents,
+        tools=parts.tools,
+        choose_models=parts.chooser,
+        pricing=ListedPricing(parts.clock),
+        clock=parts.clock,
+        ids=parts.ids,
+        measure=parts.metrics,
+        counter=parts.counter,
+        reference_date=parts.settings.today,
+        on_cancel=queue.on_cancel,
+        mask=mask_prompt,
+    )
+
+    async def run_turn(turn: TakenTurn) -> None:
+        history = await store.history(turn.session)
+        shown = await store.view(turn.session) if turn.attempt > 1 or turn.journal else None
+        await runner.run(turn, queue.writer(turn), history=history, shown=shown)
+
+    return Worker(
+        queue=queue,
+        run_turn=run_turn,
+        measure=parts.metrics,
+        most=parts.settings.worker_concurrency,
+        drain_s=parts.settings.drain_s,
+    )
+
+
+def _providers(settings: Settings) -> dict[str, Provider]:
+    providers: dict[str, Provider] = {"offline": OfflineProvider()}
+    if settings.openai_api_key is not None or settings.openai_base_url is not None:
+        key = settings.openai_api_key.get_secret_value() if settings.openai_api_key is not None else ""
+        providers["openai"] = OpenAIProvider(api_key=key, base_url=settings.openai_base_url or OPENAI_URL)
+    return providers
+
+
+def _public_config(settings: Settings, agent: AgentConfig) -> dict[str, Any]:
+    return {
+        "agent": agent.name,
+        "title": agent.title,
+        "starters": agent.starters,
+        "offline": (agent.model or settings.model).startswith("offline:"),
+        "model": (agent.model or settings.model).partition(":")[2] if agent.reveal != "title" else None,
+    }
+
+
+async def _background(
+    stack: AsyncExitStack, name: str, work: Callable[[], Coroutine[Any, Any, None]], *, once: bool = False
+) -> None:
+    """Do supervised work while the stack lasts: for ever, or (`once`) until it has returned."""
+    task = asyncio.create_task(work() if once else supervise(name, work), name=name)
+
+    async def end() -> None:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+    stack.push_async_callback(end)
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SettingsError(f"DATA_DIR {str(folder)!r} cannot be made ({error.strerror}); set another.") from error

@@ -1,0 +1,143 @@
+"""Runs turns: takes what is ready, renews its leases, reaps what others left behind, stops in two phases."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+from loguru import logger
+
+from core.errors import BackendError
+from core.ids import trace_id
+from core.measurements import Measure, RunningTurnsChanged
+from core.ports import TurnQueue
+from core.turns import TakenTurn
+from server.supervision import supervise
+
+POLL_S: Final = 1.0
+"""Turns are looked for so often where no wake-up came."""
+RENEW_S: Final = 1.0
+"""Leases live 3 s and are renewed every second (docs: design, leases)."""
+REAP_S: Final = 1.0
+
+
+RunTurn = Callable[[TakenTurn], Awaitable[None]]
+"""Executes one turn to its end: the agent's runner, wired to its ports. Raises BackendError where it cannot begin."""
+
+
+class Worker:
+    """The executor of one process. Use as `async with`; leaving it drains and then hands back what is left."""
+
+    def __init__(self, *, queue: TurnQueue, run_turn: RunTurn, measure: Measure, most: int, drain_s: float) -> None:
+        self._queue = queue
+        self._run_turn = run_turn
+        self._measure = measure
+        self._most = most
+        self._drain_s = drain_s
+        self._ready = asyncio.Event()
+        self._running: dict[str, tuple[TakenTurn, asyncio.Task[None]]] = {}
+        self._tasks: list[asyncio.Task[None]] = []
+
+    @property
+    def running(self) -> int:
+        """How many turns run here now."""
+        return len(self._running)
+
+    async def __aenter__(self) -> Worker:
+        self._queue.on_ready(self._ready.set)
+        self._ready.set()
+        for name, loop in (("take", self._take), ("renew", self._renew), ("reap", self._reap)):
+            self._tasks.append(asyncio.create_task(supervise(f"worker.{name}", loop), name=f"worker.{name}"))
+        return self
+
+    async def __aexit__(self, *exception: object) -> None:
+        await self.stop()
+
+    async def stop(self) -> None:
+        """Take nothing more, let running turns end for `drain_s`, then hand the rest back."""
+        take = self._tasks[:1]
+        for task in take:
+            task.cancel()
+        runs = [task for _, task in self._running.values()]
+        if runs:
+            logger.info("worker.draining", turns=len(runs), drain_s=self._drain_s)
+            await asyncio.wait(runs, timeout=self._drain_s)
+        left = list(self._running.values())
+        for _, task in left:
+            task.cancel()
+        if left:
+            await asyncio.wait([task for _, task in left], timeout=5.0)
+        for turn, _ in left:
+            await self._release(turn)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._tasks.clear()
+
+    async def _take(self) -> None:
+        while True:
+            room = self._most - len(self._running)
+            taken = await self._queue.take(room) if room > 0 else ()
+            for turn in taken:
+                self._start(turn)
+            if taken:
+                continue
+            try:
+                async with asyncio.timeout(POLL_S * random.uniform(0.8, 1.2)):
+                    await self._ready.wait()
+            except TimeoutError:
+                continue
+            finally:
+                self._ready.clear()
+
+    def _start(self, turn: TakenTurn) -> None:
+        turn_id = turn.input.turn_id
+        task = asyncio.create_task(self._run(turn), name=f"turn {turn_id}")
+        self._running[turn_id] = (turn, task)
+        task.add_done_callback(lambda _: self._ended(turn_id, task))
+        self._measure.emit(RunningTurnsChanged(count=len(self._running)))
+
+    def _ended(self, turn_id: str, task: asyncio.Task[None]) -> None:
+        running = self._running.get(turn_id)
+        if running is not None and running[1] is task:
+            del self._running[turn_id]
+        self._ready.set()  # there is room again
+        self._measure.emit(RunningTurnsChanged(count=len(self._running)))
+
+    async def _run(self, turn: TakenTurn) -> None:
+        turn_id = turn.input.turn_id
+        with logger.contextualize(turn_id=turn_id, session_id=turn.session.session_id, trace_id=trace_id(turn_id)):
+            try:
+                await self._run_turn(turn)
+            except BackendError as error:
+                logger.warning("turn.left", reason=error.message)  # its lease runs out and another run goes on
+            except Exception:  # noqa: BLE001 - the outer edge of a turn: the reaper gives it to another run
+                logger.exception("turn.broke")
+
+    async def _renew(self) -> None:
+        while True:
+            await asyncio.sleep(RENEW_S)
+            turns = [turn for turn, _ in self._running.values()]
+            if not turns:
+                continue
+            for turn_id in await self._queue.renew(turns):
+                running = self._running.get(turn_id)
+                if running is not None:
+                    logger.info("turn.stale", turn_id=turn_id)
+                    running[1].cancel()
+
+    async def _reap(self) -> None:
+        while True:
+            await asyncio.sleep(REAP_S * random.uniform(0.7, 1.3))
+            reaped = await self._queue.reap()
+            if reaped:
+                logger.warning("turns.reaped", count=reaped)
+
+    async def _release(self, turn: TakenTurn) -> None:
+        try:
+            async with asyncio.timeout(2.0):
+                await self._queue.release(turn)
+        except (BackendError, TimeoutError) as error:
+            logger.warning("turn.not_released", turn_id=turn.input.turn_id, reason=str(error))

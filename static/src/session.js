@@ -1,0 +1,460 @@
+/**
+ * The client's end of protocol v1 as a machine: it eats frames and the clock and gives back actions. No
+ * socket, no DOM, no timer; `connection.js` carries the actions out.
+ *
+ * It holds the cursor (`view.epoch`, `view.seq`), applies each event exactly once, opens anew on a gap,
+ * takes a snapshot where resuming is refused, and sends again what was not answered.
+ *
+ * @typedef {import("./protocol.js").Frame} Frame
+ * @typedef {{ kind: "send", frame: Frame }
+ *   | { kind: "close", why: string }
+ *   | { kind: "renew" }
+ *   | { kind: "save" }
+ *   | { kind: "notice", code: string, message: string }} Action
+ *   `close`: drop the connection and come back at once. `renew`: the credential was refused, get another.
+ *   `save`: the outbox changed. `notice`: tell the user.
+ * @typedef {"away" | "opening" | "catching-up" | "live" | "stopped"} Phase
+ */
+import { apply, fromSnapshot } from "./fold.js";
+import { Outbox } from "./outbox.js";
+import { MESSAGE_CHARS, SIGNALS } from "./protocol.js";
+
+const OPEN_TIMEOUT_MS = 10_000;
+const PROBE_MS = 3_000;
+const SILENCE_GRACE_MS = 10_000;
+const HISTORY_PAGE = 50;
+
+export class Session {
+  /**
+   * @param {object} options
+   * @param {() => string} options.newId makes a cid
+   * @param {string} [options.agent] the agent that is asked
+   * @param {string} [options.name] the session's name; the user's `main` by default
+   * @param {Frame["client"]} [options.client] who this client is
+   * @param {import("./outbox.js").Outgoing[]} [options.saved]
+   * @param {number} options.now Unix milliseconds
+   */
+  constructor({ newId, agent, name, client, saved = [], now }) {
+    this.newId = newId;
+    this.agent = agent;
+    this.client = client;
+    /** @type {string | undefined} */
+    this.sessionId = name;
+    this.outbox = new Outbox(saved, now);
+    /** @type {import("./fold.js").View | null} */
+    this.view = null;
+    /** @type {Phase} */
+    this.phase = "away";
+    this.userId = "";
+    /** @type {Map<string, Frame>} commands without an answer, by cid; they are sent again after a reconnect */
+    this.commands = new Map();
+    /** @type {Map<string, number>} what this client thinks of answers, by message_id */
+    this.scores = new Map();
+    this.limits = { message_chars: MESSAGE_CHARS };
+    this.loadingOlder = false;
+    /** @type {string | null} who else types */
+    this.typing = null;
+    this.liveSince = 0;
+    this.drainMs = 0;
+    this.heartbeatMs = 25_000;
+    this.lastFrameAt = 0;
+    /** @type {Record<string, string>} */
+    this.credential = {};
+    this.openCid = "";
+    this.openedAt = 0;
+    /** @type {number | null} when a refused but retryable open is repeated */
+    this.reopenAt = null;
+    this.gaps = 0;
+    this.pinged = false;
+    /** @type {number | null} */
+    this.probeSince = null;
+    /** @type {Action[]} */
+    this.actions = [];
+  }
+
+  // ------------------------------------------------------------ what happens
+
+  /**
+   * A connection stands.
+   * @param {number} now
+   * @param {Record<string, string>} credential `ticket`, `token` or `user_id`
+   */
+  connected(now, credential) {
+    this.credential = credential;
+    this.lastFrameAt = now;
+    this.pinged = false;
+    this.probeSince = null;
+    this.drainMs = 0;
+    this.gaps = 0;
+    this.outbox.rewind();
+    this.#open(now);
+    return this.#take();
+  }
+
+  /**
+   * The connection is gone.
+   * @param {number} code
+   */
+  disconnected(code) {
+    this.phase = "away";
+    this.reopenAt = null;
+    this.typing = null;
+    this.loadingOlder = false;
+    for (const [cid, frame] of this.commands) {
+      if (frame.type === "history.get") this.commands.delete(cid);
+    }
+    const underWay = this.outbox.items.find((item) => item.state === "sent");
+    if (code === 1009 && underWay !== undefined) {
+      this.outbox.refuse(underWay, { code: "too_large", message: "" });
+      this.#act({ kind: "save" });
+    }
+    return this.#take();
+  }
+
+  /**
+   * A text frame came: one object, or an array of them. What is not understood is ignored.
+   * @param {string} data
+   * @param {number} now
+   */
+  received(data, now) {
+    this.lastFrameAt = now;
+    this.pinged = false;
+    this.probeSince = null;
+    for (const frame of parse(data)) this.#receive(frame, now);
+    return this.#take();
+  }
+
+  /**
+   * Time passes; called about once a second and after each deadline.
+   * @param {number} now
+   */
+  tick(now) {
+    if (this.phase !== "away" && this.phase !== "stopped") this.#watch(now);
+    if (this.outbox.expire(now)) this.#act({ kind: "save" });
+    this.#pump(now);
+    return this.#take();
+  }
+
+  /**
+   * The page came back from sleep: is the connection alive? It has 3 s to show it.
+   * @param {number} now
+   */
+  wake(now) {
+    if (this.phase !== "away" && this.phase !== "stopped" && this.probeSince === null) {
+      this.probeSince = now;
+      this.#send({ type: "ping", t: now });
+    }
+    return this.#take();
+  }
+
+  /** The client gave up, or was told to. */
+  stop() {
+    this.phase = "stopped";
+  }
+
+  // ------------------------------------------------------------ what the user asks
+
+  /** @param {string} text @param {number} now */
+  say(text, now) {
+    /** @type {import("./outbox.js").Outgoing} */
+    const item = { cid: this.newId(), text, createdAt: now, state: "waiting" };
+    if (this.agent !== undefined) item.agent = this.agent;
+    this.outbox.add(item);
+    this.#act({ kind: "save" });
+    this.#pump(now);
+    return this.#take();
+  }
+
+  /** Forget a message that was not accepted. Gives its text. @param {string} cid */
+  discard(cid) {
+    const text = this.outbox.find(cid)?.text ?? "";
+    this.outbox.remove(cid);
+    this.#act({ kind: "save" });
+    return { text, actions: this.#take() };
+  }
+
+  /** @param {string} turnId */
+  cancel(turnId) {
+    return this.#command({ type: "turn.cancel", turn_id: turnId });
+  }
+
+  /** @param {string} turnId */
+  retry(turnId) {
+    return this.#command({ type: "turn.retry", turn_id: turnId });
+  }
+
+  /** @param {string} approvalId @param {boolean} approved */
+  respond(approvalId, approved) {
+    return this.#command({ type: "approval.respond", approval_id: approvalId, approved });
+  }
+
+  /** @param {string} messageId @param {-1 | 1} score */
+  rate(messageId, score) {
+    this.scores.set(messageId, score);
+    return this.#command({ type: "feedback.create", message_id: messageId, score });
+  }
+
+  /** Ask for the messages before the oldest that is held. */
+  loadOlder() {
+    const oldest = this.view?.messages[0];
+    if (this.phase !== "live" || this.loadingOlder || !this.view?.more || oldest === undefined) return [];
+    this.loadingOlder = true;
+    return this.#command({ type: "history.get", before: oldest.message_id, limit: HISTORY_PAGE });
+  }
+
+  /** Whether a command of that type about that turn has no answer yet. @param {string} type @param {string} turnId */
+  isPending(type, turnId) {
+    return [...this.commands.values()].some((frame) => frame.type === type && frame.turn_id === turnId);
+  }
+
+  // ------------------------------------------------------------ frames
+
+  /** @param {Frame} frame @param {number} now */
+  #receive(frame, now) {
+    if (!SIGNALS.has(frame.type)) {
+      if (Number.isInteger(frame.seq) && frame.session_id === this.sessionId) this.#event(frame, now);
+      return;
+    }
+    switch (frame.type) {
+      case "session.opened":
+        return this.#opened(frame);
+      case "session.snapshot":
+        return this.#snapshot(frame, now);
+      case "session.live":
+        return this.#live(now);
+      case "session.erased":
+        this.view = null;
+        this.outbox.items = [];
+        return this.#act({ kind: "save" });
+      case "ok":
+        return this.#ok(frame, now);
+      case "error":
+        return this.#error(frame, now);
+      case "history":
+        return this.#history(frame);
+      case "typing":
+        this.typing = frame.on && frame.by !== this.userId ? frame.by : null;
+        return undefined;
+      case "ping":
+        return this.#send(frame.t === undefined ? { type: "pong" } : { type: "pong", t: frame.t });
+      case "server.draining":
+        this.drainMs = Number(frame.reconnect_in_ms) || 0;
+        return undefined;
+      default:
+        return undefined;
+    }
+  }
+
+  /** @param {Frame} frame */
+  #opened(frame) {
+    if (frame.re !== undefined && frame.re !== this.openCid) return;
+    this.sessionId = frame.session_id;
+    this.userId = frame.user_id ?? this.userId;
+    this.heartbeatMs = frame.heartbeat?.interval_ms ?? this.heartbeatMs;
+    this.limits = { ...this.limits, ...frame.limits };
+    this.phase = "catching-up";
+    if (frame.recovered && frame.epoch !== this.view?.epoch) this.view = null;
+    this.expectSnapshot = !frame.recovered;
+  }
+
+  /** @param {Frame} frame @param {number} now */
+  #snapshot(frame, now) {
+    if (frame.session_id !== this.sessionId) return;
+    const anew = this.view !== null && this.view.epoch !== frame.epoch;
+    this.view = fromSnapshot(frame, this.view);
+    this.expectSnapshot = false;
+    this.loadingOlder = false;
+    this.gaps = 0;
+    if (!anew) return;
+    this.outbox.repair(new Set(this.view.messages.flatMap((message) => message.re ?? [])), now);
+    this.#pump(now);
+  }
+
+  /** @param {number} now */
+  #live(now) {
+    if (this.phase !== "catching-up") return;
+    this.phase = "live";
+    this.liveSince = now;
+    for (const frame of this.commands.values()) this.#send({ ...frame, session_id: this.sessionId });
+    this.#pump(now);
+  }
+
+  /** @param {Frame} event @param {number} now */
+  #event(event, now) {
+    const view = this.view;
+    if (view === null || this.expectSnapshot || event.seq <= view.seq) return;
+    if (event.seq !== view.seq + 1) {
+      if (this.phase !== "opening") this.#reopen(now, this.gaps >= 2);
+      return;
+    }
+    if (!apply(view, event)) return this.#reopen(now, true);
+    if (this.phase === "live") this.gaps = 0;
+    if (event.type === "session.merged") this.#move(event.into, now);
+  }
+
+  /** @param {Frame} frame @param {number} now */
+  #ok(frame, now) {
+    this.commands.delete(frame.re);
+    const item = this.outbox.find(frame.re);
+    if (item === undefined) return;
+    this.outbox.accept(item, frame.turn_id, now);
+    this.#act({ kind: "save" });
+    this.#pump(now);
+  }
+
+  /** @param {Frame} frame @param {number} now */
+  #error(frame, now) {
+    if (frame.re !== undefined && frame.re === this.openCid && this.phase === "opening") {
+      return this.#refused(frame, now);
+    }
+    const item = this.outbox.find(frame.re);
+    if (item !== undefined) return this.#messageRefused(item, frame, now);
+    const command = this.commands.get(frame.re);
+    if (command === undefined) return undefined;
+    this.commands.delete(frame.re);
+    if (command.type === "history.get") this.loadingOlder = false;
+    if (command.type === "feedback.create") this.scores.delete(command.message_id);
+    return this.#act({ kind: "notice", code: frame.code, message: frame.message });
+  }
+
+  /** @param {import("./outbox.js").Outgoing} item @param {Frame} frame @param {number} now */
+  #messageRefused(item, frame, now) {
+    if (frame.code === "moved" && frame.session_id && frame.session_id !== this.sessionId) {
+      item.state = "waiting";
+      return this.#move(frame.session_id, now);
+    }
+    if (frame.retryable) this.outbox.postpone(item, frame.retry_after_ms, now);
+    else this.outbox.refuse(item, { code: frame.code, message: frame.message });
+    this.#act({ kind: "save" });
+    return this.#pump(now);
+  }
+
+  /** The open was refused. @param {Frame} frame @param {number} now */
+  #refused(frame, now) {
+    if (frame.retryable) {
+      this.reopenAt = now + Math.min(frame.retry_after_ms ?? 1_000, 3_000);
+      return;
+    }
+    if (frame.code === "not_found" && this.view !== null) {
+      this.view = null;
+      this.sessionId = undefined;
+      return this.#open(now);
+    }
+    this.#act({ kind: "notice", code: frame.code, message: frame.message });
+    if (frame.code === "unauthorized") this.#act({ kind: "renew" });
+  }
+
+  /** @param {Frame} frame */
+  #history(frame) {
+    const asked = this.commands.get(frame.re);
+    this.commands.delete(frame.re);
+    this.loadingOlder = false;
+    const view = this.view;
+    if (view === null || asked === undefined || view.messages[0]?.message_id !== asked.before) return;
+    const held = new Set(view.messages.map((message) => message.message_id));
+    const older = frame.messages.filter(
+      (/** @type {import("./protocol.js").Message} */ message) =>
+        !held.has(message.message_id) && message.replaced_by === undefined,
+    );
+    view.messages.unshift(...older);
+    view.more = Boolean(frame.more) && frame.messages.length > 0;
+  }
+
+  // ------------------------------------------------------------ what we do
+
+  /** @param {number} now */
+  #open(now) {
+    this.phase = "opening";
+    this.openedAt = now;
+    this.reopenAt = null;
+    this.openCid = this.newId();
+    /** @type {Frame} */
+    const frame = { type: "session.open", cid: this.openCid, ...this.credential, channel: "web" };
+    if (this.sessionId !== undefined) frame.session_id = this.sessionId;
+    if (this.view !== null) frame.resume = { epoch: this.view.epoch, seq: this.view.seq };
+    if (this.client !== undefined) frame.client = this.client;
+    this.#send(frame);
+  }
+
+  /** Events are missing or do not fit: subscribe anew on the same connection. @param {number} now @param {boolean} whole */
+  #reopen(now, whole) {
+    this.gaps += 1;
+    if (whole) this.view = null;
+    this.#open(now);
+  }
+
+  /** @param {string} sessionId @param {number} now */
+  #move(sessionId, now) {
+    this.sessionId = sessionId;
+    this.view = null;
+    this.#open(now);
+  }
+
+  /** @param {number} now */
+  #watch(now) {
+    const silentMs = now - this.lastFrameAt;
+    if (this.probeSince !== null && now - this.probeSince >= PROBE_MS) return this.#act({ kind: "close", why: "probe" });
+    if (silentMs >= this.heartbeatMs + SILENCE_GRACE_MS) return this.#act({ kind: "close", why: "silence" });
+    if (silentMs >= this.heartbeatMs && !this.pinged) {
+      this.pinged = true;
+      this.#send({ type: "ping", t: now });
+    }
+    if (this.reopenAt !== null && now >= this.reopenAt) this.#open(now);
+    else if (this.phase === "opening" && this.reopenAt === null && now - this.openedAt >= OPEN_TIMEOUT_MS) {
+      this.#act({ kind: "close", why: "open" });
+    }
+  }
+
+  /** Send the next message that waits. @param {number} now */
+  #pump(now) {
+    if (this.phase !== "live") return;
+    const item = this.outbox.next(now);
+    if (item === undefined) return;
+    item.state = "sent";
+    /** @type {Frame} */
+    const frame = { type: "message.send", cid: item.cid, session_id: this.sessionId, content: item.text };
+    if (item.agent !== undefined) frame.agent = item.agent;
+    this.#send(frame);
+  }
+
+  /** @param {Frame} fields */
+  #command(fields) {
+    const frame = { ...fields, cid: this.newId(), session_id: this.sessionId };
+    this.commands.set(frame.cid, frame);
+    if (this.phase === "live") this.#send(frame);
+    return this.#take();
+  }
+
+  /** @param {Frame} frame */
+  #send(frame) {
+    this.#act({ kind: "send", frame });
+  }
+
+  /** @param {Action} action */
+  #act(action) {
+    this.actions.push(action);
+  }
+
+  #take() {
+    const actions = this.actions;
+    this.actions = [];
+    return actions;
+  }
+
+  /** A snapshot is on its way: events before it belong to another life of the log. */
+  expectSnapshot = true;
+}
+
+/** @param {string} data @returns {Frame[]} */
+function parse(data) {
+  /** @type {unknown} */
+  let value;
+  try {
+    value = JSON.parse(data);
+  } catch {
+    return [];
+  }
+  return (Array.isArray(value) ? value : [value]).filter(
+    (frame) => typeof frame === "object" && frame !== null && typeof frame.type === "string",
+  );
+}

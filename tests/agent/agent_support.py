@@ -1,0 +1,245 @@
+"""Fakes and helpers for the tests of `agent`: a writer that keeps what is written, two tools, a way to run a turn."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from agent.run import ModelChoice
+from agent.runner import Runner
+from agent.settings import AgentConfig, PromptRef
+from core.clock import FakeClock
+from core.errors import ToolError
+from core.events import Event, MessageDelta, MessageReset
+from core.ids import SequentialIds
+from core.measurements import Measurement
+from core.models import ToolSpec, Usage
+from core.ports import Provider, ToolContext, ToolOutcome
+from core.turns import HistoryEntry, JournalEntry, Limits, SessionRef, TakenTurn, TurnInput, TurnRecord
+
+NOW_MS = 1_700_000_000_000
+
+
+class FakeWriter:
+    """A TurnWriter in memory. `gate` holds appends back while it is clear; `fail` is raised by the next append."""
+
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+        self.batches: list[list[Event]] = []
+        self.journal: list[JournalEntry] = []
+        self.history: HistoryEntry | None = None
+        self.record: TurnRecord | None = None
+        self.ends = 0
+        self.cancelled_by: str | None = None
+        self.fail: Exception | None = None
+        self.fail_end: Exception | None = None
+        self.gate = asyncio.Event()
+        self.gate.set()
+        self.on_write: Callable[[], None] = lambda: None
+        self.appending = 0
+        self.most_appending = 0
+        self._written = asyncio.Condition()
+
+    async def append(self, events: Sequence[Event], journal: Sequence[JournalEntry] = ()) -> str | None:
+        self.appending += 1
+        self.most_appending = max(self.appending, self.most_appending)
+        try:
+            await self.gate.wait()
+            if self.fail is not None:
+                raise self.fail
+            await self._write(events)
+            self.journal.extend(journal)
+        finally:
+            self.appending -= 1
+        return self.cancelled_by
+
+    async def end(self, events: Sequence[Event], history: HistoryEntry | None, record: TurnRecord) -> None:
+        if self.fail_end is not None:
+            raise self.fail_end
+        await self._write(events)
+        self.history, self.record = history, record
+        self.ends += 1
+
+    async def _write(self, events: Sequence[Event]) -> None:
+        self.batches.append(list(events))
+        self.events.extend(events)
+        self.on_write()
+        async with self._written:
+            self._written.notify_all()
+
+    async def until(self, event_type: type[Event]) -> Event:
+        """The first event of that type, waited for."""
+        async with self._written:
+            await self._written.wait_for(lambda: any(isinstance(event, event_type) for event in self.events))
+        return next(event for event in self.events if isinstance(event, event_type))
+
+    @property
+    def types(self) -> list[str]:
+        """The types of all events, neighbouring deltas as one."""
+        names: list[str] = []
+        for event in self.events:
+            name = str(event.__struct_config__.tag)
+            if name != "message.delta" or names[-1:] != [name]:
+                names.append(name)
+        return names
+
+    @property
+    def text(self) -> str:
+        """The message as a client shows it; offsets are checked."""
+        text = ""
+        for event in self.events:
+            match event:
+                case MessageDelta():
+                    assert event.off == len(text)
+                    text += event.text
+                case MessageReset():
+                    assert event.to < len(text)
+                    text = text[: event.to]
+        return text
+
+    def only(self, event_type: type[Any]) -> Any:
+        """The single event of that type."""
+        (event,) = [event for event in self.events if isinstance(event, event_type)]
+        return event
+
+
+def assert_event_types(writer: FakeWriter, *types: str) -> None:
+    """The log holds just these events, in this order; neighbouring deltas count as one."""
+    assert writer.types == list(types)
+
+
+class FakeTools:
+    """`look` (read), `pay` (once), `save` (idempotent), `alone` (read, not parallel). Behaviour can be set by name."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[str, dict[str, Any]]] = []
+        self.contexts: list[ToolContext] = []
+        self.running = 0
+        self.most_running = 0
+        self.answers: dict[str, Any] = {}
+        self.gate = asyncio.Event()
+        self.gate.set()
+        self.started = asyncio.Event()
+
+    def specs(self) -> tuple[ToolSpec, ...]:
+        schema = {"type": "object", "properties": {"x": {"type": "integer"}}}
+        make = lambda name, effect, parallel=True: ToolSpec(  # noqa: E731
+            name=name,
+            title=f"The {name} tool",
+            description=f"Does {name}.",
+            parameters=schema,
+            effect=effect,
+            parallel=parallel,
+            output_cap=100,
+        )
+        return (make("look", "read"), make("pay", "once"), make("save", "idempotent"), make("alone", "read", False))
+
+    def check(self, name: str, arguments: str) -> dict[str, Any]:
+        try:
+            checked = json.loads(arguments or "{}")
+        except ValueError as error:
+            raise ToolError("the arguments are not JSON", code="invalid_request") from error
+        if not isinstance(checked.get("x", 0), int):
+            raise ToolError("x must be an integer", code="invalid_request")
+        return dict(checked)
+
+    async def call(self, name: str, arguments: dict[str, Any], context: ToolContext) -> ToolOutcome:
+        self.calls.append((name, arguments))
+        self.contexts.append(context)
+        self.running += 1
+        self.most_running = max(self.running, self.most_running)
+        self.started.set()
+        try:
+            await asyncio.sleep(0)
+            await self.gate.wait()
+            answer = self.answers.get(name, f"result of {name}")
+            if isinstance(answer, Exception):
+                raise answer
+            return ToolOutcome(content=answer, summary=f"{name} is done.", result={"answer": answer})
+        finally:
+            self.running -= 1
+
+
+class FlatPrice:
+    """One millionth of a dollar a token."""
+
+    def cost_microusd(self, provider: str, model: str, usage: Usage) -> int:
+        return usage.input + usage.output
+
+
+class Measured:
+    """Keeps measurements."""
+
+    def __init__(self) -> None:
+        self.all: list[Measurement] = []
+
+    def emit(self, measurement: Measurement) -> None:
+        self.all.append(measurement)
+
+    def of(self, kind: type[Any]) -> list[Any]:
+        return [measurement for measurement in self.all if isinstance(measurement, kind)]
+
+
+def taken(*, attempt: int = 1, journal: Sequence[JournalEntry] = (), **changes: Any) -> TakenTurn:
+    """A turn that asks "How much?"; `changes` go to its input."""
+    values: dict[str, Any] = {
+        "turn_id": "turn_1",
+        "message_ids": ("msg_u",),
+        "content": "How much?",
+        "channel": "web",
+        "agent": "sales",
+        "accepted_ms": NOW_MS,
+    }
+    return TakenTurn(
+        session=SessionRef(session_id="ses_1", tenant="default", user_id="ana"),
+        input=TurnInput(**(values | changes)),
+        attempt=attempt,
+        fence=1,
+        nonce="nonce_1",
+        epoch="epoch_1",
+        journal=tuple(journal),
+    )
+
+
+class Bench:
+    """A runner with its surroundings."""
+
+    def __init__(self) -> None:
+        self.writer = FakeWriter()
+        self.tools = FakeTools()
+        self.measured = Measured()
+        self.clock = FakeClock(NOW_MS)
+        self.limits = Limits()
+        self.reveal: Any = "full"
+        self.cancel: Callable[[str], None] | None = None
+        self.agent_changes: dict[str, Any] = {}
+
+    def _listen(self, turn_id: str, call: Callable[[str], None] | None) -> None:
+        self.cancel = call
+
+    def runner(self, *providers: Provider) -> Runner:
+        values: dict[str, Any] = {
+            "name": "sales",
+            "title": "Sales",
+            "instructions": PromptRef(id="sales", version=1),
+            "tools": ("look", "pay", "save", "alone"),
+            "limits": self.limits,
+            "reveal": self.reveal,
+        }
+        agent = AgentConfig(**(values | self.agent_changes))
+        return Runner(
+            agents={"sales": agent},
+            tools=self.tools,
+            choose_models=lambda turn, agent: [ModelChoice(provider=provider, model="m-1") for provider in providers],
+            pricing=FlatPrice(),
+            clock=self.clock,
+            ids=SequentialIds(),
+            measure=self.measured,
+            on_cancel=self._listen,
+            mask=lambda text: text.upper(),
+        )
+
+    async def run(self, *providers: Provider, turn: TakenTurn | None = None, **options: Any) -> TurnRecord | None:
+        return await self.runner(*providers).run(turn or taken(), self.writer, **options)
