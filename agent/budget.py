@@ -25,6 +25,7 @@ _CHARACTERS_PER_TOKEN: Final = 3.5
 _EXACT_FROM_CHARACTERS: Final = 256
 _EXACT_TO_CHARACTERS: Final = 16_000
 """Outside of these bounds the estimate is good enough, or counting would hold up the event loop for over 2 ms."""
+_REMEMBERED: Final = 8_192
 
 
 class _Encoding(Protocol):
@@ -38,6 +39,7 @@ class TokenCounter:
         self._cache_dir = cache_dir
         self._encoding: _Encoding | None = None
         self._loading = asyncio.Lock()
+        self._counted: dict[int, int] = {}  # by the text's hash: a history is counted anew in each step
 
     @property
     def is_exact(self) -> bool:
@@ -54,7 +56,13 @@ class TokenCounter:
         """The tokens of a text; for very short and very long ones an estimate."""
         if self._encoding is None or not _EXACT_FROM_CHARACTERS <= len(text) <= _EXACT_TO_CHARACTERS:
             return estimate_tokens(len(text))
-        return len(self._encoding.encode_ordinary(text))
+        key = hash(text)
+        if (known := self._counted.get(key)) is not None:
+            return known
+        if len(self._counted) >= _REMEMBERED:
+            self._counted.clear()
+        self._counted[key] = tokens = len(self._encoding.encode_ordinary(text))
+        return tokens
 
 
 def estimate_tokens(characters: int) -> int:

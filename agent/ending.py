@@ -12,6 +12,7 @@ from agent.feed import BLANK_LINE
 from agent.loop import BAD_CALL, CALL_LIMIT, Finish
 from agent.run import Run
 from core.events import Event, ToolFailed, TurnCancelled, TurnCompleted, TurnEnd, TurnFailed
+from core.ids import trace_id
 from core.messages import AssistantMessage, Message, MessageStatus, ModelMessage, ToolMessage, UserMessage, content_text
 from core.models import Usage
 from core.turns import HistoryEntry, ToolReturned, ToolUse, TurnRecord
@@ -157,6 +158,7 @@ def turn_record(run: Run, finish: Finish) -> TurnRecord:
         messages=(*turn.input.messages, *_shown_message(run, finish)),
         retry_of=turn.input.retry_of,
         context_size=calls[-1].context_size if calls else 0,
+        trace_id=trace_id(turn.input.turn_id),
     )
 
 

@@ -55,6 +55,8 @@ async def call_model(run: Run, instruction: CallModel) -> None:
 async def _call_with_retries(run: Run, choice: ModelChoice, instruction: CallModel) -> None:
     for attempt in range(1, TRIES + 1):
         call = _Call(run, choice, instruction)
+        if attempt == 1:
+            run.feed.put(call.step_started())
         try:
             await call.stream()
             return
@@ -98,11 +100,25 @@ class _Call:
         self._usage: Usage | None = None
         self._finished: ModelFinished | None = None
 
+    def step_started(self) -> StepStarted:
+        """The event that says who is called."""
+        run = self._run
+        named = run.agent.reveal != "title"
+        return StepStarted(
+            session_id=run.turn.session.session_id,
+            ts=self._clock.now_ms(),
+            turn_id=run.turn.input.turn_id,
+            step=self._step,
+            provider=self._choice.provider.name if named else None,
+            model=self._choice.model if named else None,
+            prompt_version=prompt_version(run.agent.instructions.id, run.agent.instructions.version),
+            variant=self._choice.variant,
+        )
+
     async def stream(self) -> None:
         """Call, show what comes, journal the end. Leaving for whatever reason closes the provider's stream first."""
         run = self._run
         run.feed.begin_step()
-        run.feed.put(self._step_started())
         try:
             async with self._choice.provider.stream(self._request) as events:
                 async for event in events:
@@ -171,20 +187,6 @@ class _Call:
 
     def _elapsed_ms(self) -> int:
         return round((self._clock.monotonic_s() - self._began_s) * 1000)
-
-    def _step_started(self) -> StepStarted:
-        run = self._run
-        named = run.agent.reveal != "title"
-        return StepStarted(
-            session_id=run.turn.session.session_id,
-            ts=self._clock.now_ms(),
-            turn_id=run.turn.input.turn_id,
-            step=self._step,
-            provider=self._choice.provider.name if named else None,
-            model=self._choice.model if named else None,
-            prompt_version=prompt_version(run.agent.instructions.id, run.agent.instructions.version),
-            variant=self._choice.variant,
-        )
 
     def _journal(self, finished: ModelFinished) -> None:
         run, usage = self._run, self._settled()

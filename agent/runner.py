@@ -35,7 +35,7 @@ from core.turns import HistoryEntry, TakenTurn, TurnRecord
 from core.view import SessionView
 
 ATTEMPTS: Final = 3
-"""A turn whose run died that often is not tried again (design.md: after 3 runs turn.failed retryable)."""
+"""A turn whose run died that often is not tried again."""
 
 OnCancel = Callable[[str, Callable[[str], None] | None], None]
 """`TurnQueue.on_cancel`: (turn_id, what to call with who cancelled; None: stop listening)."""
@@ -151,7 +151,7 @@ class _Execution:
 
     def _interrupt(self) -> None:
         """Break off the work, not the task: the work's time is over now."""
-        if self._scope is not None:
+        if self._scope is not None and not self._scope.expired():
             self._scope.reschedule(asyncio.get_running_loop().time())
 
     async def run(
@@ -238,6 +238,7 @@ class _Execution:
 
     async def _follow_the_loop(self, run: Run) -> Finish:
         while True:
+            await asyncio.sleep(0)  # a stop that was asked for meanwhile strikes here, also where nothing else waits
             instruction = decide(run.results, run.agent.limits, run.specs)
             match instruction:
                 case CallModel():

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
 import yaml
 
+from agent.prompts import instructions
 from core.errors import SettingsError
 from core.turns import Limits
 
@@ -44,7 +46,7 @@ class AgentConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     reveal: Reveal = "summary"
     context_tokens: int = 12_000
     """The window: tokens of instructions, history and question that go to the model; older turns are left out."""
-    max_output_tokens: int | None = 2_000
+    max_output_tokens: int | None = 4_000
     """Tokens of one answer; None: the provider's own limit."""
     temperature: float | None = None
     """None: the provider's default."""
@@ -59,13 +61,14 @@ def parse_agent(text: str, *, source: str) -> AgentConfig:
         raise SettingsError(f"{source}: not YAML: {_one_line(str(error))}") from error
     except msgspec.ValidationError as error:
         raise SettingsError(f"{source}: {error}") from error
+    instructions(agent.instructions.id, agent.instructions.version, today=dt.date.min)  # there, or said at the start
     if agent.limits.steps < 1:
         raise SettingsError(f"{source}: limits.steps is {agent.limits.steps}, at least 1 is wanted")
     return agent
 
 
 def load_agents(folder: Path) -> dict[str, AgentConfig]:
-    """Read `*.yaml` of a folder, by name of agent. Raises SettingsError: one is wrong, one is twice there, or none is."""
+    """Read `*.yaml` of a folder, by name. Raises SettingsError: one is wrong, a name is there twice, or none is."""
     agents: dict[str, AgentConfig] = {}
     for path in sorted(folder.glob("*.yaml")):
         agent = parse_agent(path.read_text(encoding="utf-8"), source=path.name)

@@ -5,7 +5,7 @@ Server (snapshots), client machine and tests use the same fold, so "snapshot = f
 
 from __future__ import annotations
 
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, assert_never
 
 import msgspec
 
@@ -218,6 +218,8 @@ def _change(view: SessionView, event: Event) -> None:
             _replace(view, event.message_id, delivery={"channel": event.channel, "status": event.status})
         case StepStarted() | AgentChanged() | SessionMerged():
             pass
+        case _ as unreachable:
+            assert_never(unreachable)
 
 
 def _edit(view: SessionView, message_id: str, change: Any) -> None:
@@ -268,11 +270,10 @@ def _end_tool(view: SessionView, event: ToolCompleted | ToolFailed) -> None:
     for tool in view.turn.tools:
         if tool.call_id == event.call_id:
             tool.duration_ms = event.duration_ms
-            match event:
-                case ToolCompleted():
-                    tool.status, tool.summary, tool.result = "completed", event.summary, event.result
-                case ToolFailed():
-                    tool.status, tool.code, tool.message = "failed", event.code, event.message
+            if isinstance(event, ToolCompleted):
+                tool.status, tool.summary, tool.result = "completed", event.summary, event.result
+            else:
+                tool.status, tool.code, tool.message = "failed", event.code, event.message
 
 
 def trimmed(view: SessionView) -> SessionView:

@@ -74,7 +74,7 @@ class Database:
             raise SettingsError(f"REDIS_URL: Redis cannot be reached: {str(error) or 'no answer in time'}") from error
         finally:
             await connection.disconnect(nowait=True)
-        _check_server(server, memory, cluster)
+        check_server(server, memory, cluster)
 
     async def run_links(self) -> None:
         """Keep both links connected, until cancelled."""
@@ -136,7 +136,8 @@ async def _ask(connection: AbstractConnection, *command: str) -> bytes:
     return cast(bytes, await connection.read_response(disable_decoding=True))
 
 
-def _check_server(server: dict[bytes, bytes], memory: dict[bytes, bytes], cluster: dict[bytes, bytes]) -> None:
+def check_server(server: dict[bytes, bytes], memory: dict[bytes, bytes], cluster: dict[bytes, bytes]) -> None:
+    """Refuse what INFO shows to be unfit. Raises SettingsError."""
     version = server[b"redis_version"].decode()  # Valkey says the Redis version that it is compatible with
     if tuple(int(part) for part in version.split(".")[:2]) < _OLDEST:
         raise SettingsError(f"REDIS_URL: Redis {version} is too old; 7.0 or newer (or Valkey) is needed")

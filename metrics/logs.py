@@ -16,6 +16,7 @@ import logging
 import sys
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC
 from typing import TYPE_CHECKING, Any, Final, TextIO
 
@@ -36,6 +37,8 @@ _QUIET: Final = {
     "stamina": logging.ERROR,  # who retries says so in words of its own
     "alembic": logging.WARNING,
 }
+_SECRET_NAMES: Final = ("password", "secret", "token", "ticket", "api_key", "apikey", "authorization", "cookie")
+"""Fields whose names end so are not shown, whatever they hold."""
 _COLOURS: Final = {"WARNING": "\033[33m", "ERROR": "\033[31m", "CRITICAL": "\033[1;31m", "DEBUG": "\033[2m"}
 _DIM: Final = "\033[2m"
 _BOLD: Final = "\033[1m"
@@ -68,6 +71,7 @@ def configure_logs(
         format=lambda _: "",  # the sink makes the line
         backtrace=False,
         diagnose=False,  # values of variables are not for logs
+        catch=False,  # loguru would print the whole record, prompt and all; the sink minds its own failures
     )
     _take_standard_logging(level.upper())
 
@@ -79,42 +83,61 @@ def mask_prompt(text: str) -> str | None:
 
 def _sink(out: TextIO, line: Callable[[dict[str, Any], str | None], str]) -> Callable[[Message], None]:
     def write(message: Message) -> None:
-        out.write(line(_fields(message.record), _trace(message.record)) + "\n")
-        out.flush()
+        try:
+            text = line(_fields(message.record), _trace(message.record))
+        except Exception as error:  # noqa: BLE001 - a value that cannot be written must not end a turn
+            lost = {"ts": _time(message.record), "level": "ERROR", "event": "log.failed", "error": type(error).__name__}
+            text = line(lost, None)
+        with suppress(OSError, ValueError):  # nobody reads any more, or the stream is closed
+            out.write(text + "\n")
+            out.flush()
 
     return write
 
 
 def _fields(record: Record) -> dict[str, Any]:
     """The line's fields, safe to show."""
-    moment = record["time"].astimezone(UTC)
     fields: dict[str, Any] = {
-        "ts": f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03d}Z",
+        "ts": _time(record),
         "level": record["level"].name,
-        "event": redact(record["message"]),
+        "event": _text(record["message"]),
     }
     for name, value in record["extra"].items():
         if name == "prompt" and isinstance(value, str):
             value = mask_prompt(value)
         if value is not None and name not in FIELDS_FIRST:
-            fields[name] = _safe(value)
+            fields[name] = _named(name, value)
     return fields
+
+
+def _time(record: Record) -> str:
+    moment = record["time"].astimezone(UTC)
+    return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03d}Z"
+
+
+def _text(text: str) -> str:
+    """A text without secrets, and without lone surrogates, which no encoding of a stream can write."""
+    return redact(text).encode("utf-8", "replace").decode()
+
+
+def _named(name: str, value: Any) -> Any:
+    return "[secret]" if name.lower().endswith(_SECRET_NAMES) else _safe(value)
 
 
 def _safe(value: Any) -> Any:
     match value:
         case str():
-            return redact(value)
+            return _text(value)
         case bool() | int() | float():
             return value
         case dict():
-            return {str(key): _safe(item) for key, item in value.items()}
+            return {_text(str(key)): _named(str(key), item) for key, item in value.items()}
         case list() | tuple() | set() | frozenset():
             return [_safe(item) for item in value]
         case None:
             return None
         case _:
-            return redact(str(value))
+            return _text(str(value))
 
 
 def _trace(record: Record) -> str | None:
@@ -122,13 +145,13 @@ def _trace(record: Record) -> str | None:
     if problem is None or problem.value is None:
         return None
     lines = traceback.format_exception(problem.type, problem.value, problem.traceback)
-    return redact("".join(lines)).rstrip()
+    return _text("".join(lines)).rstrip()
 
 
 def _json_line(fields: dict[str, Any], trace: str | None) -> str:
     if trace is not None:
         fields["exception"] = trace
-    return msgspec.json.encode(fields).decode(errors="replace")
+    return msgspec.json.encode(fields).decode()
 
 
 def _readable_line(fields: dict[str, Any], trace: str | None) -> str:

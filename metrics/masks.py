@@ -32,7 +32,7 @@ _SECRETS: Final = re.compile(
 )
 _NAMED_SECRETS: Final = re.compile(
     r"""(?ix)
-    ( \b(?:api[-_]?key|access[-_]?token|visitor[-_]?token|auth[-_]?token|token|ticket|secret|password|passwd|senha)
+    ( (?<![A-Za-z])(?:api[-_]?key|token|ticket|secret|password|passwd|senha)
       ["']? \s* [=:] \s* ["']?
     | \bauthorization ["']? \s* [=:] \s* ["']? (?:basic\s+|bearer\s+)?
     | \bbearer\s+(?=\S{12}) )

@@ -48,7 +48,9 @@ class RefusedRecords:
         self._file = data_dir / REFUSED_FILE
 
     def __call__(self, record: Record) -> None:
-        """Append a record. Raises OSError."""
+        """Append a record; the file is its owner's alone. Raises OSError."""
+        self._file.parent.mkdir(parents=True, exist_ok=True)
+        self._file.touch(mode=0o600)
         with self._file.open("ab") as file:
             file.write(msgspec.json.encode(record) + b"\n")
 

@@ -64,7 +64,7 @@ async def serve(settings: Settings, listener: socket.socket) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     async with build(settings) as node:
-        server = _Server(
+        server = Server(
             uvicorn.Config(
                 node.app,
                 ws=WebSocketProtocol,
@@ -89,7 +89,7 @@ async def serve(settings: Settings, listener: socket.socket) -> None:
     logger.info("node.stopped")
 
 
-class _Server(uvicorn.Server):
+class Server(uvicorn.Server):
     """uvicorn without its signal handlers: draining comes first, and is ours."""
 
     @contextlib.contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Awaitable, Callable
 from typing import Any, Final, TypeVar
@@ -54,6 +55,7 @@ def error_response(error: ProsaError) -> Response:
 def guarded(handler: Handler) -> Handler:
     """Translate errors into answers, so that bad input never gives a 5xx and no trace leaves the server."""
 
+    @functools.wraps(handler)
     async def guard(request: Request) -> Response:
         try:
             return await handler(request)
@@ -67,8 +69,6 @@ def guarded(handler: Handler) -> Handler:
             logger.exception("request.failed", path=request.url.path)
             return error_response(BackendError("Something went wrong on our side; try again."))
 
-    guard.__name__ = handler.__name__
-    guard.__doc__ = handler.__doc__
     return guard
 
 

@@ -32,7 +32,10 @@ class ModelChooser:
 
     def choice(self, name: str) -> ModelChoice:
         """The model of a name `provider:model`. Raises UserError where nobody here serves it."""
-        provider_name, model = parse_model(name)
+        try:
+            provider_name, model = parse_model(name)
+        except SettingsError as error:
+            raise UserError(f"model: {error.message}") from error
         provider = self._providers.get(provider_name)
         if provider is None:
             known = ", ".join(sorted(self._providers))

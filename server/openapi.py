@@ -137,7 +137,7 @@ def openapi(version: str) -> dict[str, Any]:
         "info": {
             "title": "Prosa",
             "version": version,
-            "description": "Conversations with a sales assistant. The live protocol over `/ws` is in the AsyncAPI document.",
+            "description": "Conversations with a sales assistant. The live protocol is in the AsyncAPI document.",
         },
         "paths": paths,
         "components": {

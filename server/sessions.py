@@ -6,6 +6,7 @@ Transports translate their wire into these calls and UserError into their kind o
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Final, Literal
 
 import msgspec
@@ -194,18 +195,28 @@ class Sessions:
         """
         limit = min(limit, HISTORY_LIMIT_MOST)
         view = await self.store.view(session)
-        stored, more = await self._books.messages(session, before=before, limit=limit)
-        shown = {message.message_id: message for message in view.messages}
         live = list(view.messages)
-        if before is not None and before in shown:
-            live = live[: [message.message_id for message in live].index(before)]
+        shown = [message.message_id for message in live]
+        if before in shown:
+            live = live[: shown.index(before)]
         elif before is not None:
             live = []
-        merged = {message.message_id: message for message in stored}
-        merged.update({message.message_id: message for message in live})
+        stored, more = await self._stored(session, before, limit, is_live=before in shown)
+        merged = {message.message_id: message for message in (*stored, *live)}
         merged.pop(before or "", None)
         ordered = sorted(merged.values(), key=lambda message: (message.ts, message.message_id))
         return ordered[-limit:], more or len(ordered) > limit
+
+    async def _stored(
+        self, session: SessionRef, before: str | None, limit: int, *, is_live: bool
+    ) -> tuple[Sequence[Message], bool]:
+        """What SQL has before a message. Where the message is too new for SQL, all that SQL has is older."""
+        try:
+            return await self._books.messages(session, before=before, limit=limit)
+        except UserError:
+            if not is_live:
+                raise
+        return await self._books.messages(session, before=None, limit=limit)
 
     async def judge(
         self,

@@ -190,3 +190,22 @@ def _line(problem: Any) -> str:
     secret = "key" in name.lower() or "url" in name.lower()
     seen = "" if secret else f" (it is {problem.get('input')!r})"
     return f"{name}: {reason}{seen}"
+
+
+def settings_table() -> str:
+    """The settings as a Markdown table, for the README."""
+    rows = ["| setting | default | what it is |", "|---|---|---|"]
+    for name, field in Settings.model_fields.items():
+        default = "" if field.is_required() or field.default_factory is not None else _shown(field.default)
+        rows.append(f"| `{name.upper()}` | {default} | {field.description} |")
+    return "\n".join(rows)
+
+
+def _shown(value: Any) -> str:
+    if value is None or value == ():
+        return ""
+    return f"`{','.join(value) if isinstance(value, tuple) else value}`"
+
+
+if __name__ == "__main__":
+    print(settings_table())  # noqa: T201

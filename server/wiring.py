@@ -17,7 +17,7 @@ from agent.providers.offline import OfflineProvider
 from agent.providers.openai import OPENAI_URL, OpenAIProvider
 from agent.runner import Runner
 from agent.settings import AgentConfig, load_agents
-from core.asyncapi import asyncapi
+from core.asyncapi import document as asyncapi
 from core.clock import Clock, SystemClock
 from core.errors import BackendError, SettingsError
 from core.ids import Ids, SystemIds
@@ -45,6 +45,8 @@ from server.transports.rest import Rest
 from server.transports.sse import EventStream
 from server.transports.websocket import WebSocketDoor
 from server.worker import Worker
+from tools import Registry
+from tools.builtin.sales import SalesTools, create_sales_engine, load_sales
 
 VERSION: Final = "0.1.0"
 STATIC: Final = Path(__file__).parent.parent / "static"
@@ -106,7 +108,7 @@ async def _parts(stack: AsyncExitStack, settings: Settings, extra_providers: Map
             measure=metrics,
         )
     )
-    tools = await stack.enter_async_context(_tools(settings))
+    tools = await stack.enter_async_context(_tools(settings, clock))
     providers = {**_providers(settings), **extra_providers}
     for provider in providers.values():
         stack.push_async_callback(provider.close)
@@ -248,6 +250,18 @@ def _public_config(settings: Settings, agent: AgentConfig) -> dict[str, Any]:
         "offline": (agent.model or settings.model).startswith("offline:"),
         "model": (agent.model or settings.model).partition(":")[2] if agent.reveal != "title" else None,
     }
+
+
+@asynccontextmanager
+async def _tools(settings: Settings, clock: Clock) -> AsyncIterator[Tools]:
+    engine = create_sales_engine(settings.sales_url)
+    try:
+        if settings.sales_database_url is None:
+            await load_sales(engine)
+        sales = SalesTools(engine, reference_date=settings.today, clock=clock)
+        yield Registry([*sales.tools()], clock=clock)
+    finally:
+        await engine.dispose()
 
 
 async def _background(

@@ -80,6 +80,8 @@ class RedisServer:
         try:
             with self.client() as client:
                 return bool(client.ping())
+        except redis.AuthenticationError:
+            return True
         except redis.RedisError:
             return False
 

@@ -63,6 +63,7 @@ class _Delta(msgspec.Struct):
 
 class _Choice(msgspec.Struct):
     delta: _Delta | None = None
+    message: _Delta | None = None  # in place of `delta` where a server does not stream although it was asked to
     finish_reason: str | None = None
 
 
@@ -118,7 +119,7 @@ class ChatAssembler:
                 continue
             chunk = self._read(payload)
             for choice in (chunk.choices or ())[:1]:  # one answer was asked for
-                delta = choice.delta
+                delta = choice.delta or choice.message
                 if delta is not None:
                     if delta.content or delta.refusal:
                         texts.append(self._text(delta))

@@ -17,6 +17,7 @@ _MONEY: Final = frozenset({"insufficient_quota", "credit_balance_exhausted", "bi
 """Codes of status 429 that no waiting heals: somebody has to pay (OpenAI's error codes, read 2026-10)."""
 _TOO_LONG: Final = frozenset({"context_length_exceeded", "string_above_max_length", "request_too_large"})
 _BLOCKED: Final = frozenset({"content_filter", "content_policy_violation"})
+_WORD: Final = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{1,63}")
 _RETRYABLE_STATUS: Final = frozenset({408, 409, 425, 429})
 _RETRYABLE_CODES: Final = frozenset(
     {"rate_limit_exceeded", "slow_down", "server_error", "server_is_overloaded", "overloaded_error", "timeout"}
@@ -35,13 +36,13 @@ def error_of_status(provider: str, status: int, body: Any, headers: Mapping[str,
         )
     if status == 404:
         return ProviderError(
-            f"the provider {provider!r} does not know the model {model!r}", retryable=False, status=404
+            f"the provider {provider!r} knows no model {model!r} at its address", retryable=False, status=404
         )
     if (known := _by_code(provider, code, error, status)) is not None:
         return known
     retryable = status in _RETRYABLE_STATUS or status >= 500
     return ProviderError(
-        f"the provider {provider!r} answered {status}{f' ({code})' if code else ''}",
+        f"the provider {provider!r} answered {status}{_detail(code, error)}",
         retryable=retryable,
         retry_after_ms=retry_after_ms(headers) if retryable else None,
         status=status,
@@ -110,9 +111,17 @@ def _inner(body: Any) -> Mapping[str, Any]:
 def _code(error: Mapping[str, Any]) -> str:
     """The first of code and type that is a word; cleaned, for it goes into messages."""
     for value in (error.get("code"), error.get("type")):
-        if isinstance(value, str) and re.fullmatch(r"[A-Za-z][A-Za-z0-9_.-]{1,63}", value):
+        if isinstance(value, str) and _WORD.fullmatch(value):
             return value
     return ""
+
+
+def _detail(code: str, error: Mapping[str, Any]) -> str:
+    """Code and parameter in brackets; the vendor's own words are left out."""
+    param = error.get("param")
+    named = param if isinstance(param, str) and _WORD.fullmatch(param) else ""
+    words = ", ".join(word for word in (code, named) if word)
+    return f" ({words})" if words else ""
 
 
 def _status(error: Mapping[str, Any]) -> int | None:

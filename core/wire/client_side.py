@@ -288,7 +288,7 @@ class ClientSide:
         return msgspec.structs.replace(command, session_id=session_id)
 
     def _backoff_s(self) -> float:
-        longest_s = min(RECONNECT_MOST_S, RECONNECT_FIRST_S * 2 ** min(self._attempts, 16))
+        longest_s = min(RECONNECT_MOST_S, ldexp(RECONNECT_FIRST_S, min(self._attempts, 16)))
         self._attempts += 1
         return longest_s * self._chance()
 

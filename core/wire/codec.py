@@ -162,9 +162,7 @@ def _sentence(kind: str, reason: str) -> str:
         place = f"{parent}.{field}" if parent else field
         return f"{kind} needs {place}: {EXPECTED[field]}."
     wrong = _WRONG.search(reason)
-    if wrong is None:
-        return f"{kind} is not in order."
-    place = wrong.group(1)
+    place = wrong.group(1) if wrong is not None else "a field"
     field = place.rpartition(".")[2].partition("[")[0]
     return f"{place} of {kind} must be {EXPECTED.get(field, 'of another type')}."
 

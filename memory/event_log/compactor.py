@@ -38,10 +38,14 @@ class Compactor:
         """Compact what is due, until cancelled."""
         while True:
             await asyncio.sleep(_ROUND_S)
-            while self._due and self._due[0][0] <= self._clock.monotonic_s():
-                _, session = self._due.popleft()
-                self._waiting.discard(session.session_id)
-                try:
-                    await self._gate.compact(session, at_least_bytes=WORTH_BYTES)
-                except ProsaError as error:
-                    logger.debug("log.compact_failed", session_id=session.session_id, error=error.message)
+            await self.compact_due()
+
+    async def compact_due(self) -> None:
+        """Compact the sessions whose minute is over."""
+        while self._due and self._due[0][0] <= self._clock.monotonic_s():
+            _, session = self._due.popleft()
+            self._waiting.discard(session.session_id)
+            try:
+                await self._gate.compact(session, at_least_bytes=WORTH_BYTES)
+            except ProsaError as error:
+                logger.debug("log.compact_failed", session_id=session.session_id, error=error.message)

@@ -32,7 +32,8 @@ KEPT_AFTER_END_MS: Final = 60_000
 class Gate:
     """See the module."""
 
-    def __init__(self, database: Database, ids: Ids) -> None:
+    def __init__(self, database: Database, ids: Ids, *, kept_after_end_ms: int = KEPT_AFTER_END_MS) -> None:
+        self._kept_after_end_ms = kept_after_end_ms
         self._database = database
         self._keys = database.keys
         self._ids = ids
@@ -109,4 +110,4 @@ class Gate:
 
     async def _store(self, session: SessionRef, view: SessionView) -> None:
         blob = JSON.encode(storable(view))
-        await self.call(COMPACT, session, view.epoch, view.seq, blob, KEPT_AFTER_END_MS)
+        await self.call(COMPACT, session, view.epoch, view.seq, blob, self._kept_after_end_ms)

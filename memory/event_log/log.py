@@ -121,9 +121,12 @@ class RedisEventLog:
         topic.settle()
 
     async def _heal_once(self, topic: Topic) -> bool:
-        part = await self.read(topic.session, topic.epoch, topic.seq)
+        asked = topic.epoch
+        part = await self.read(topic.session, asked, topic.seq)
         if part is None:
             reply = await self._gate.call(FIND, topic.session, topic.session.tenant, topic.session.user_id)
+            if topic.epoch != asked:  # a message told of the new epoch meanwhile: read on from there
+                return False
             topic.restart(reply[2].decode())
             topic.seq = int(reply[3])
             return True

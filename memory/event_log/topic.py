@@ -60,7 +60,7 @@ class Topic:
 
     def follow(self, run: Run) -> None:
         """Give a run to the readers where it continues their position; else have the log read."""
-        epoch, first, last, payload = run
+        epoch, first, last, _ = run
         if not self.known or self.reading:
             self._gathered.append(run)
             if len(self._gathered) > _GATHERED:

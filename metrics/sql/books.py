@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any, Final
 
-from sqlalchemy import Column, ColumnElement, text
+from sqlalchemy import Column, ColumnElement, select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from core.clock import Clock
@@ -114,10 +114,10 @@ class SqlBooks:
         return sum(change.rowcount for change in changes)
 
     async def ready(self) -> bool:
-        """Whether SQL answers within 2 s. Never raises."""
+        """Whether SQL answers within 2 s and has its tables. Never raises."""
         try:
             async with asyncio.timeout(READY_TIMEOUT_S), reading(self.engine) as connection:
-                await connection.execute(text("SELECT 1"))
+                await connection.execute(select(schema.tenants.c.tenant).limit(1))
         except (BackendError, TimeoutError):
             return False
         return True

@@ -29,6 +29,15 @@ POOL_TIMEOUT_S: Final = 10.0
 CONNECT_TIMEOUT_S: Final = 5.0
 COMMAND_TIMEOUT_S: Final = 30.0
 
+_REFUSALS: Final = {"22", "23"}
+"""Classes of SQLSTATE (PostgreSQL, appendix A): data exception, integrity constraint violation."""
+_NOT_NOW: Final = {"08", "57"}
+"""Connection exception, operator intervention (such as 57P03: the server is starting)."""
+
+
+class SqlUnreachable(BackendError):
+    """Nobody answers at DATABASE_URL: wait, or start the database. A refused password is not this."""
+
 
 def open_engine(database_url: str | None, data_dir: Path) -> AsyncEngine:
     """Make the engine; nothing connects yet. Raises SettingsError for a URL that cannot be used.
@@ -96,9 +105,11 @@ def translated_errors() -> Iterator[None]:
     except SQLAlchemyError as error:
         if _is_refusal(error):
             raise BackendError("SQL refused the data", retryable=False) from error
+        if _sqlstate(error)[:2] in _NOT_NOW:
+            raise SqlUnreachable("SQL cannot be reached; try again") from error
         raise BackendError("SQL is away or failed; try again") from error
     except (OSError, TimeoutError) as error:  # asyncpg lets a refused connection through as it is
-        raise BackendError("SQL cannot be reached; try again") from error
+        raise SqlUnreachable("SQL cannot be reached; try again") from error
 
 
 def _with_asyncpg_names(url: URL) -> URL:
@@ -107,12 +118,13 @@ def _with_asyncpg_names(url: URL) -> URL:
 
 
 def _is_refusal(error: SQLAlchemyError) -> bool:
-    if isinstance(error, DataError | IntegrityError):
-        return True
-    # asyncpg checks arguments itself; SQLAlchemy shows that only by the SQLSTATE class (PostgreSQL, appendix A):
-    # 22 is "data exception", 23 "integrity constraint violation".
+    # asyncpg checks arguments itself; SQLAlchemy shows that only by the SQLSTATE.
+    return isinstance(error, DataError | IntegrityError) or _sqlstate(error)[:2] in _REFUSALS
+
+
+def _sqlstate(error: SQLAlchemyError) -> str:
     state = getattr(error.orig, "sqlstate", None) if isinstance(error, DBAPIError) else None
-    return isinstance(state, str) and state[:2] in {"22", "23"}
+    return state if isinstance(state, str) else ""
 
 
 def _pooled(url: URL, connect_args: dict[str, Any], *, pool_pre_ping: bool = False) -> AsyncEngine:

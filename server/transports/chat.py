@@ -89,7 +89,7 @@ class Chat:
         self._authenticator = authenticator
         self._clock = clock
         self._ids = ids
-        self._wait_s = wait_s
+        self.wait_s = wait_s
         self._check_model = check_model
 
     def routes(self) -> list[Route]:
@@ -108,14 +108,14 @@ class Chat:
         head = await self._open(principal, body)
         async with TurnWait(self._sessions.log, head.session) as wait:
             accepted = await self._submit(principal, head, body, request)
-            status = await wait.until_ended(self._sessions, principal, accepted.turn_id, self._wait_s)
+            status = await wait.until_ended(self._sessions, principal, accepted.turn_id, self.wait_s)
         return _answer(status, round((self._clock.monotonic_s() - started_s) * 1000))
 
     async def turn(self, request: Request) -> Response:
         """Go on waiting for a turn: `?wait_s=` (0 to 50 seconds, default 0)."""
         principal = principal_of(self._authenticator, request)
         turn_id = request.path_params["turn_id"]
-        wait_s = _seconds(request.query_params.get("wait_s", "0"), self._wait_s)
+        wait_s = _seconds(request.query_params.get("wait_s", "0"), self.wait_s)
         status = await self._sessions.turn(principal, turn_id)
         if status.state not in ENDED and wait_s > 0:
             async with TurnWait(self._sessions.log, status.session) as wait:

@@ -25,6 +25,15 @@ const SILENCE_GRACE_MS = 10_000;
 const HISTORY_PAGE = 50;
 
 export class Session {
+  /** A snapshot is on its way: events before it belong to another life of the log. */
+  expectSnapshot = true;
+
+  /** Whether the log may be read on from where the view stands. */
+  resumable = true;
+
+  /** @type {string | undefined} the oldest message that was asked for; a replaced answer counts */
+  oldestId = undefined;
+
   /**
    * @param {object} options
    * @param {() => string} options.newId makes a cid
@@ -196,10 +205,9 @@ export class Session {
 
   /** Ask for the messages before the oldest that is held. */
   loadOlder() {
-    const oldest = this.view?.messages[0];
-    if (this.phase !== "live" || this.loadingOlder || !this.view?.more || oldest === undefined) return [];
+    if (this.phase !== "live" || this.loadingOlder || !this.view?.more || this.oldestId === undefined) return [];
     this.loadingOlder = true;
-    return this.#command({ type: "history.get", before: oldest.message_id, limit: HISTORY_PAGE });
+    return this.#command({ type: "history.get", before: this.oldestId, limit: HISTORY_PAGE });
   }
 
   /** Whether a command of that type about that turn has no answer yet. @param {string} type @param {string} turnId */
@@ -217,7 +225,7 @@ export class Session {
     }
     switch (frame.type) {
       case "session.opened":
-        return this.#opened(frame);
+        return this.#opened(frame, now);
       case "session.snapshot":
         return this.#snapshot(frame, now);
       case "session.live":
@@ -245,16 +253,16 @@ export class Session {
     }
   }
 
-  /** @param {Frame} frame */
-  #opened(frame) {
+  /** @param {Frame} frame @param {number} now */
+  #opened(frame, now) {
     if (frame.re !== undefined && frame.re !== this.openCid) return;
     this.sessionId = frame.session_id;
     this.userId = frame.user_id ?? this.userId;
     this.heartbeatMs = frame.heartbeat?.interval_ms ?? this.heartbeatMs;
     this.limits = { ...this.limits, ...frame.limits };
     this.phase = "catching-up";
-    if (frame.recovered && frame.epoch !== this.view?.epoch) this.view = null;
     this.expectSnapshot = !frame.recovered;
+    if (frame.recovered && frame.epoch !== this.view?.epoch) this.#reopen(now, true);
   }
 
   /** @param {Frame} frame @param {number} now */
@@ -263,8 +271,9 @@ export class Session {
     const anew = this.view !== null && this.view.epoch !== frame.epoch;
     this.view = fromSnapshot(frame, this.view);
     this.expectSnapshot = false;
+    this.resumable = true;
     this.loadingOlder = false;
-    this.gaps = 0;
+    this.oldestId = this.view.messages[0]?.message_id;
     if (!anew) return;
     this.outbox.repair(new Set(this.view.messages.flatMap((message) => message.re ?? [])), now);
     this.#pump(now);
@@ -350,7 +359,8 @@ export class Session {
     this.commands.delete(frame.re);
     this.loadingOlder = false;
     const view = this.view;
-    if (view === null || asked === undefined || view.messages[0]?.message_id !== asked.before) return;
+    if (view === null || asked === undefined || this.oldestId !== asked.before) return;
+    this.oldestId = frame.messages[0]?.message_id ?? this.oldestId;
     const held = new Set(view.messages.map((message) => message.message_id));
     const older = frame.messages.filter(
       (/** @type {import("./protocol.js").Message} */ message) =>
@@ -371,7 +381,7 @@ export class Session {
     /** @type {Frame} */
     const frame = { type: "session.open", cid: this.openCid, ...this.credential, channel: "web" };
     if (this.sessionId !== undefined) frame.session_id = this.sessionId;
-    if (this.view !== null) frame.resume = { epoch: this.view.epoch, seq: this.view.seq };
+    if (this.view !== null && this.resumable) frame.resume = { epoch: this.view.epoch, seq: this.view.seq };
     if (this.client !== undefined) frame.client = this.client;
     this.#send(frame);
   }
@@ -379,7 +389,7 @@ export class Session {
   /** Events are missing or do not fit: subscribe anew on the same connection. @param {number} now @param {boolean} whole */
   #reopen(now, whole) {
     this.gaps += 1;
-    if (whole) this.view = null;
+    if (whole) this.resumable = false;
     this.#open(now);
   }
 
@@ -440,9 +450,6 @@ export class Session {
     this.actions = [];
     return actions;
   }
-
-  /** A snapshot is on its way: events before it belong to another life of the log. */
-  expectSnapshot = true;
 }
 
 /** @param {string} data @returns {Frame[]} */

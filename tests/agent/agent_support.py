@@ -15,7 +15,7 @@ from core.errors import ToolError
 from core.events import Event, MessageDelta, MessageReset
 from core.ids import SequentialIds
 from core.measurements import Measurement
-from core.models import ToolSpec, Usage
+from core.models import Effect, ToolSpec, Usage
 from core.ports import Provider, ToolContext, ToolOutcome
 from core.turns import HistoryEntry, JournalEntry, Limits, SessionRef, TakenTurn, TurnInput, TurnRecord
 
@@ -27,7 +27,7 @@ class FakeWriter:
 
     def __init__(self) -> None:
         self.events: list[Event] = []
-        self.batches: list[list[Event]] = []
+        self.writes: list[tuple[list[Event], list[JournalEntry]]] = []
         self.journal: list[JournalEntry] = []
         self.history: HistoryEntry | None = None
         self.record: TurnRecord | None = None
@@ -38,19 +38,21 @@ class FakeWriter:
         self.gate = asyncio.Event()
         self.gate.set()
         self.on_write: Callable[[], None] = lambda: None
+        self.began = asyncio.Event()
+        """Set when an append is under way for the first time."""
         self.appending = 0
         self.most_appending = 0
         self._written = asyncio.Condition()
 
     async def append(self, events: Sequence[Event], journal: Sequence[JournalEntry] = ()) -> str | None:
         self.appending += 1
+        self.began.set()
         self.most_appending = max(self.appending, self.most_appending)
         try:
             await self.gate.wait()
             if self.fail is not None:
                 raise self.fail
-            await self._write(events)
-            self.journal.extend(journal)
+            await self._write(events, journal)
         finally:
             self.appending -= 1
         return self.cancelled_by
@@ -58,13 +60,14 @@ class FakeWriter:
     async def end(self, events: Sequence[Event], history: HistoryEntry | None, record: TurnRecord) -> None:
         if self.fail_end is not None:
             raise self.fail_end
-        await self._write(events)
+        await self._write(events, ())
         self.history, self.record = history, record
         self.ends += 1
 
-    async def _write(self, events: Sequence[Event]) -> None:
-        self.batches.append(list(events))
+    async def _write(self, events: Sequence[Event], journal: Sequence[JournalEntry]) -> None:
+        self.writes.append((list(events), list(journal)))
         self.events.extend(events)
+        self.journal.extend(journal)
         self.on_write()
         async with self._written:
             self._written.notify_all()
@@ -74,6 +77,11 @@ class FakeWriter:
         async with self._written:
             await self._written.wait_for(lambda: any(isinstance(event, event_type) for event in self.events))
         return next(event for event in self.events if isinstance(event, event_type))
+
+    async def until_count(self, event_type: type[Event], count: int) -> None:
+        """Return when that many events of that type were written."""
+        async with self._written:
+            await self._written.wait_for(lambda: sum(isinstance(e, event_type) for e in self.events) >= count)
 
     @property
     def types(self) -> list[str]:
@@ -97,6 +105,8 @@ class FakeWriter:
                 case MessageReset():
                     assert event.to < len(text)
                     text = text[: event.to]
+                case _:
+                    pass
         return text
 
     def only(self, event_type: type[Any]) -> Any:
@@ -125,16 +135,24 @@ class FakeTools:
 
     def specs(self) -> tuple[ToolSpec, ...]:
         schema = {"type": "object", "properties": {"x": {"type": "integer"}}}
-        make = lambda name, effect, parallel=True: ToolSpec(  # noqa: E731
-            name=name,
-            title=f"The {name} tool",
-            description=f"Does {name}.",
-            parameters=schema,
-            effect=effect,
-            parallel=parallel,
-            output_cap=100,
+
+        def make(name: str, effect: Effect, *, parallel: bool = True) -> ToolSpec:
+            return ToolSpec(
+                name=name,
+                title=f"The {name} tool",
+                description=f"Does {name}.",
+                parameters=schema,
+                effect=effect,
+                parallel=parallel,
+                output_cap=100,
+            )
+
+        return (
+            make("look", "read"),
+            make("pay", "once"),
+            make("save", "idempotent"),
+            make("alone", "read", parallel=False),
         )
-        return (make("look", "read"), make("pay", "once"), make("save", "idempotent"), make("alone", "read", False))
 
     def check(self, name: str, arguments: str) -> dict[str, Any]:
         try:
@@ -219,7 +237,7 @@ class Bench:
     def _listen(self, turn_id: str, call: Callable[[str], None] | None) -> None:
         self.cancel = call
 
-    def runner(self, *providers: Provider) -> Runner:
+    def agent(self) -> AgentConfig:
         values: dict[str, Any] = {
             "name": "sales",
             "title": "Sales",
@@ -228,18 +246,21 @@ class Bench:
             "limits": self.limits,
             "reveal": self.reveal,
         }
-        agent = AgentConfig(**(values | self.agent_changes))
-        return Runner(
-            agents={"sales": agent},
-            tools=self.tools,
-            choose_models=lambda turn, agent: [ModelChoice(provider=provider, model="m-1") for provider in providers],
-            pricing=FlatPrice(),
-            clock=self.clock,
-            ids=SequentialIds(),
-            measure=self.measured,
-            on_cancel=self._listen,
-            mask=lambda text: text.upper(),
-        )
+        return AgentConfig(**(values | self.agent_changes))
+
+    def runner(self, *providers: Provider, **options: Any) -> Runner:
+        values: dict[str, Any] = {
+            "agents": {"sales": self.agent()},
+            "tools": self.tools,
+            "choose_models": lambda turn, agent: [ModelChoice(provider=one, model="m-1") for one in providers],
+            "pricing": FlatPrice(),
+            "clock": self.clock,
+            "ids": SequentialIds(),
+            "measure": self.measured,
+            "on_cancel": self._listen,
+            "mask": lambda text: text.upper(),
+        }
+        return Runner(**(values | options))
 
     async def run(self, *providers: Provider, turn: TakenTurn | None = None, **options: Any) -> TurnRecord | None:
         return await self.runner(*providers).run(turn or taken(), self.writer, **options)

@@ -230,6 +230,12 @@ def test_a_bad_call_goes_back_to_the_model_twice() -> None:
     assert next_of(*bad_steps(2)) == CallModel(step=3, offer_tools=True)
 
 
+def test_a_bad_call_said_again_is_bad_again_not_a_loop() -> None:
+    results = (*bad_steps(2), answered(3, call("a", arguments="oops")))
+
+    assert planned_of(*results) == [[("a", None)]]
+
+
 def test_a_third_bad_call_fails_the_turn() -> None:
     finish = next_of(*bad_steps(3))
 

@@ -206,6 +206,19 @@ async def test_content_as_a_list_of_parts_gives_its_text(server: ChatServer) -> 
     assert text_of(await read(server)) == "Oi"
 
 
+async def test_a_server_that_does_not_stream_is_read_too(server: ChatServer) -> None:
+    call = {"id": "a", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+    other = {"id": "b", "type": "function", "function": {"name": "g", "arguments": "{}"}}
+    message = {"role": "assistant", "content": "Oi", "tool_calls": [call, other]}
+    body = {"object": "chat.completion", "choices": [{"index": 0, "message": message, "finish_reason": "tool_calls"}]}
+    server.play(Answer(pieces=[json.dumps(body).encode()]))
+
+    events = await read(server)
+
+    assert text_of(events) == "Oi"
+    assert [call.name for call in calls_of(events)] == ["f", "g"]
+
+
 async def test_usage_in_every_chunk_is_not_added_up(server: ChatServer) -> None:
     usage = {"prompt_tokens": 5, "completion_tokens": 1, "prompt_tokens_details": {"cached_tokens": 3}}
     server.play(
@@ -380,6 +393,13 @@ async def test_an_http_error_says_what_to_do(
     assert len(server.bodies) == 1
 
 
+async def test_a_bad_request_names_the_parameter(server: ChatServer) -> None:
+    error = {"code": "unsupported_value", "param": "temperature", "message": "the user said secret-key"}
+    server.play(error_answer(400, error))
+
+    assert (await failure(server)).message == "the provider 'openai' answered 400 (unsupported_value, temperature)"
+
+
 STREAM_ROWS: dict[str, tuple[dict[str, Any] | list[Any] | str, str, bool]] = {
     "overloaded": ({"error": {"type": "overloaded_error"}}, "provider_unavailable", True),
     "out_of_money": ({"error": {"code": "insufficient_quota"}}, "provider_unavailable", False),
@@ -543,3 +563,25 @@ async def test_a_server_of_openai_gets_the_new_name_of_the_output_limit() -> Non
     await provider.close()
 
     assert bodies[0]["max_completion_tokens"] == 9
+
+
+async def test_leaving_a_stream_unread_closes_its_connection(server: ChatServer) -> None:
+    server.play(Answer(pieces=[chunk("Ten")], ending="hang"))
+    provider = OpenAIProvider(api_key="k", base_url=server.url)
+
+    async with provider.stream(REQUEST) as events:
+        assert events is not None
+    await server.gone.wait()
+    await provider.close()
+
+
+async def test_a_body_that_cannot_be_unpacked_is_an_error(server: ChatServer) -> None:
+    server.play(Answer(pieces=[b"not gzip"], headers={"content-encoding": "gzip"}))
+
+    assert "unpacked" in (await failure(server)).message
+
+
+async def test_a_server_that_does_not_close_its_answer_does_not_hold_up_the_turn(server: ChatServer) -> None:
+    server.play(Answer(pieces=[chunk("Ten", finish="stop") + DONE], ending="hang"))
+
+    assert text_of(await read(server)) == "Ten"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,7 +15,7 @@ from bench.__main__ import measure_scenario, read_options
 from bench.clients.conversation import Answer
 from bench.figures import spread
 from bench.load import Load, LoadResult, summarize
-from bench.processes import CpuTime, Process, choose_cores, free_port
+from bench.processes import ROOT, CpuTime, Process, choose_cores, free_port
 from bench.report import Report, describe, problems_of, rows_of, table, times_better, write
 from bench.scenarios import CPU_PER_TOKEN, TOKENS_PER_S, TURNS_PER_S, Measured, Scenario, plan
 from bench.systems import System, running
@@ -25,13 +27,17 @@ SMALL = Scenario(
     loads={
         "direct": Load(name="", dialect="openai", port=0, conversations=2, tokens=30),
         "naive": Load(name="", dialect="naive", port=0, conversations=2, tokens=30),
+        "naive-redis": Load(name="", dialect="naive", port=0, conversations=2, tokens=30),
+        "prosa": Load(name="", dialect="prosa", port=0, conversations=2, tokens=30),
     },
 )
 
 
 @pytest.fixture(scope="module")
 def systems(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[System]]:
-    with running(frozenset({"naive"}), choose_cores(), tmp_path_factory.mktemp("bench")) as there:
+    with running(
+        frozenset({"naive", "naive-redis", "prosa"}), choose_cores(), tmp_path_factory.mktemp("bench")
+    ) as there:
         yield there
 
 
@@ -42,9 +48,11 @@ def test_a_scenario_measures_every_system_that_it_knows(systems: list[System]):
     assert {name: (result.tokens, result.problems) for name, result in results.items()} == {
         "direct": (60, ()),
         "naive": (60, ()),
+        "naive-redis": (60, ()),
+        "prosa": (60, ()),
     }
     assert problems_of(SMALL, measured) == []
-    assert {row.system for row in rows_of(SMALL, measured) if row.figure == TOKENS_PER_S.name} == {"direct", "naive"}
+    assert {row.system for row in rows_of(SMALL, measured) if row.figure == TOKENS_PER_S.name} == set(SMALL.loads)
 
 
 def test_the_naive_loop_answers_a_plain_chat(systems: list[System]):
@@ -54,6 +62,21 @@ def test_the_naive_loop_answers_a_plain_chat(systems: list[System]):
     measured = measure_scenario(scenario, systems, choose_cores(), repeats=1)
 
     assert (measured["naive"][0].result.turns, measured["naive"][0].result.problems) == (2, ())
+
+
+def test_the_command_prints_a_table_and_keeps_the_results(tmp_path: Path):
+    command = [sys.executable, "-m", "bench", "--repeats", "1", "--systems", "naive", "--scenarios", "chat"]
+
+    done = subprocess.run(
+        [*command, "--results", tmp_path], cwd=ROOT, capture_output=True, text=True, check=False, timeout=60
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert "no token was lost, doubled or reordered in any answer" in done.stdout
+    (kept,) = tmp_path.glob("*-quick.json")
+    report = msgspec.json.decode(kept.read_bytes(), type=Report)
+    assert {row.figure for row in report.rows} == {"requests/s", "request p50", "request p99"}
+    assert report.notes["websocket client, tokens per CPU second"] > 0
 
 
 def test_a_process_that_does_not_listen_is_an_error_that_shows_its_output(tmp_path: Path):

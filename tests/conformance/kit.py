@@ -134,7 +134,9 @@ def again(submission: Submission) -> Submission:
     )
 
 
-async def open_session(memory: Memory, user_id: str = "ana", name: str | None = None, tenant: str = "default") -> SessionRef:
+async def open_session(
+    memory: Memory, user_id: str = "ana", name: str | None = None, tenant: str = "default"
+) -> SessionRef:
     return (await memory.sessions.open(tenant, user_id, name)).session
 
 
@@ -249,7 +251,9 @@ async def answer(memory: Memory, turn: TakenTurn, text: str = "olá") -> str:
     return message_id
 
 
-async def exchange(memory: Memory, session: SessionRef, content: str = "oi", text: str = "olá") -> tuple[Submission, str]:
+async def exchange(
+    memory: Memory, session: SessionRef, content: str = "oi", text: str = "olá"
+) -> tuple[Submission, str]:
     """Say something and have it answered; gives the submission and the answer's message id."""
     submission = said(session, content)
     await memory.queue.submit(submission)

@@ -69,12 +69,14 @@ def running_topology(folder: Path, *, nginx: str, redis: str, database_url: str)
 
 @contextlib.contextmanager
 def running(
-    command: Sequence[str], log: Path, settings: Mapping[str, str] | None = None
+    command: Sequence[str], log: Path, settings: Mapping[str, str] | None = None, folder: Path = ROOT
 ) -> Iterator[subprocess.Popen[bytes]]:
     """A child process, ended by SIGTERM and in the end for certain."""
+    # Coverage is for the repository's files, not for a copy of them in another folder.
+    inherited = {name: value for name, value in os.environ.items() if folder == ROOT or not name.startswith("COVERAGE")}
     with log.open("wb") as output:
         process = subprocess.Popen(
-            command, cwd=ROOT, env={**os.environ, **(settings or {})}, stdout=output, stderr=subprocess.STDOUT
+            command, cwd=folder, env={**inherited, **(settings or {})}, stdout=output, stderr=subprocess.STDOUT
         )
     try:
         yield process

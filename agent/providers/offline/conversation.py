@@ -19,6 +19,8 @@ from core.models import ModelRequest, ToolSpec
 QUERY: Final = "sales_query"
 FIND: Final = "sales_find"
 MARKET: Final = "market"
+PROBE: Final[dict[str, Any]] = {"metrics": ["opportunities"], "period": "today"}
+"""A call whose only purpose is to learn the reference date."""
 _TODAY: Final = re.compile(r"(?:today|reference[ _]date|hoje|as of)\D{0,40}?(\d{4}-\d{2}-\d{2})", re.IGNORECASE)
 
 
@@ -40,6 +42,8 @@ class Conversation(msgspec.Struct, frozen=True, kw_only=True):
     """The calls of this turn."""
     previous: Previous | None
     today: date | None
+    offered: bool
+    """Whether the turn before ended without asking the data: a "yes" may take up what it offered."""
     tools: frozenset[str]
 
     def call(self, name: str, arguments: dict[str, Any] | None = None) -> Answered | None:
@@ -68,8 +72,15 @@ def sort_out(request: ModelRequest) -> Conversation:
         answered=answered,
         previous=_previous(before),
         today=_today((*before, *answered), request.tools),
+        offered=_offered(messages[: max(latest, 0)]),
         tools=frozenset(each.name for each in request.tools),
     )
+
+
+def _offered(messages: Sequence[ModelMessage]) -> bool:
+    last = max((at for at, each in enumerate(messages) if isinstance(each, UserMessage)), default=-1)
+    asked = (each for each in _answered(messages[max(last, 0) :]) if each.name == QUERY and each.arguments != PROBE)
+    return last >= 0 and not any(asked)
 
 
 def question_of(arguments: dict[str, Any]) -> SalesQuestion | None:
@@ -128,10 +139,6 @@ def rows_of(data: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """Give the rows of a result that are objects."""
     rows = data.get("rows")
     return (row for row in rows if isinstance(row, dict)) if isinstance(rows, list) else iter(())
-
-
-PROBE: Final[dict[str, Any]] = {"metrics": ["opportunities"], "period": "today"}
-"""A call whose only purpose is to learn the reference date."""
 
 
 def _today(answered: Sequence[Answered], tools: Sequence[ToolSpec]) -> date | None:

@@ -34,13 +34,16 @@ _BY: Final[dict[str, Dimension]] = {"by_month": "month", "by_quarter": "quarter"
 _ORDERS: Final = ("top", "bottom", "more", "less", "ranking")
 _AVERAGES: Final = frozenset({"average_ticket", "days_to_close", "win_rate"})
 
+_WHO: Final = frozenset({"quem", "who", "quien", "quién", "quienes", "quiénes"})
+_MEASURING: Final = ("count", "how_much", "deal", "sale", "won", "lost", "open", "closed", "average")
+
 _Role = Literal["by", "qualifier", "counted", "missing"]
 
 
 def fragment_of(spans: Sequence[Span]) -> Fragment:
     """Read the spans of a clause whose names and times are settled."""
     said = [span for span in spans if not span.is_filler]
-    roles = {position: _role(said, position) for position in range(len(said)) if _dimension(said[position])}
+    roles = _roles(said)
     without = _without_what(said, roles)
     measured = measure(said)
     counted = [_dimension(said[position]) for position, role in roles.items() if role == "counted"]
@@ -48,7 +51,7 @@ def fragment_of(spans: Sequence[Span]) -> Fragment:
     filters = (*_name_filters(said), *_missing(said, roles), *measured.filters)
     metrics, shape, counted_by = _counting(counted, measured, bool(_periods(said)))
     by = _by(said, roles, filters)
-    by = tuple(dict.fromkeys((*counted_by, *by)))
+    by = tuple(dict.fromkeys((*counted_by, *(each for each in by if not _holds(each, counted_by)))))
     fragment = Fragment(
         metrics=metrics,
         by=by,
@@ -61,7 +64,7 @@ def fragment_of(spans: Sequence[Span]) -> Fragment:
         ranking=ranking,
         rank=_rank(said),
         empty=without,
-        shape=shape or ("names" if _any(said, "list") or (_any(said, "which") and by) else None),
+        shape=shape or ("names" if _lists(said, by) else None),
         share=_any(said, "share") and "win_rate" not in metrics,
         follow_up=bool(said) and said[0].says("follow"),
         pronoun=_any(said, "pronoun"),
@@ -69,6 +72,14 @@ def fragment_of(spans: Sequence[Span]) -> Fragment:
         assumptions=measured.assumptions,
     )
     return _with_loose(fragment, said, used, roles)
+
+
+def _lists(said: Sequence[Span], by: Sequence[Dimension]) -> bool:
+    """Whether members are asked for: "which products ...", "list the agents", "customers in Germany"."""
+    measures = any(span.value("metric") or span.says(*_MEASURING) for span in said)
+    if _any(said, "list") or (_any(said, "which") and (by or not measures)):
+        return True
+    return bool(by) and bool(said) and said[0].plural and _dimension(said[0]) == by[0]
 
 
 def _with_loose(fragment: Fragment, said: Sequence[Span], used: set[int], roles: dict[int, _Role]) -> Fragment:
@@ -102,6 +113,16 @@ def _next(said: Sequence[Span], position: int, step: int = 1) -> Span | None:
     return said[at] if 0 <= at < len(said) else None
 
 
+def _roles(said: Sequence[Span]) -> dict[int, _Role]:
+    """Give the role of every dimension's word, by position; "who" gives way to the members that are named."""
+    roles = {position: _role(said, position) for position in range(len(said)) if _dimension(said[position])}
+    grouped = [position for position, role in roles.items() if role == "by"]
+    asked = [position for position in grouped if said[position].text.lower() in _WHO]
+    if len(grouped) > len(asked):
+        roles.update(dict.fromkeys(asked, "qualifier"))
+    return roles
+
+
 def _role(said: Sequence[Span], position: int) -> _Role:
     """Say what a dimension's word does in its sentence."""
     dimension = _dimension(said[position])
@@ -126,16 +147,12 @@ def _role(said: Sequence[Span], position: int) -> _Role:
 
 
 def _asks_for_members(said: Sequence[Span], position: int) -> bool:
-    return any(span.says(*_ORDERS, "which", "list", "without") for span in said) or said[position].text.lower() in {
-        "quem",
-        "who",
-        "quien",
-    }
+    if said[position].text.lower() in _WHO or any(span.says(*_ORDERS, "which", "list", "without") for span in said):
+        return True
+    return not any(span.value("metric") or span.says(*_MEASURING) for span in said)
 
 
-def _by(
-    said: Sequence[Span], roles: dict[int, _Role], filters: Sequence[NameFilter]
-) -> tuple[Dimension, ...]:
+def _by(said: Sequence[Span], roles: dict[int, _Role], filters: Sequence[NameFilter]) -> tuple[Dimension, ...]:
     found: list[Dimension] = []
     missing = {each.dimension for each in filters if None in each.values}
     for position, span in enumerate(said):
@@ -183,6 +200,11 @@ def _without_what(said: Sequence[Span], roles: dict[int, _Role]) -> Empty:
     return "hide"
 
 
+def _holds(dimension: Dimension, counted: Sequence[Dimension]) -> bool:
+    """Whether a dimension's members have one of the counted ones: in "how many countries have customers"."""
+    return any(each in _PARTS_OF.get(dimension, ()) for each in counted)
+
+
 def _counting(
     counted: Sequence[Dimension | None], measured: Measured, timed: bool
 ) -> tuple[tuple[Metric, ...], Shape | None, tuple[Dimension, ...]]:
@@ -218,7 +240,7 @@ def _ranking(said: Sequence[Span], roles: dict[int, _Role]) -> tuple[Ranking | N
     if order.says("ranking"):
         return Ranking(descending=descending), set()
     asked = [said[position] for position, role in roles.items() if role == "by"]
-    plural = order.plural or any(span.plural for span in asked if span.text.lower() not in {"sales"})
+    plural = (order.plural and order.says("top", "bottom")) or any(span.plural for span in asked)
     return Ranking(descending=descending, limit=_DEFAULT_TOP if plural else 1), set()
 
 
@@ -264,13 +286,11 @@ def _loose(said: Sequence[Span], used: set[int], roles: dict[int, _Role], fragme
         if span.period is not None or not span.meanings:
             continue
         kinds = {meaning.kind for meaning in span.meanings}
-        if kinds <= {"number"} and position not in used:
-            yield span.text
-        elif kinds <= {"unit", "month"} or (span.value("unit") == "day" and _after(said, position, "by")):
-            yield span.text
-        elif span.says("average") and fragment.metrics and not _AVERAGES.intersection(fragment.metrics):
-            yield span.text
-        elif span.says("without") and fragment.empty == "hide" and "missing" not in roles.values():
+        unused = kinds <= {"number"} and position not in used
+        by_day = span.value("unit") == "day" and _after(said, position, "by")
+        means = span.says("average") and fragment.metrics and not _AVERAGES.intersection(fragment.metrics)
+        negates = span.says("without") and fragment.empty == "hide" and "missing" not in roles.values()
+        if unused or kinds <= {"unit", "month"} or by_day or means or negates:
             yield span.text
 
 

@@ -38,7 +38,11 @@ _LONGEST: Final = 8
 """Words of the longest phrase that is looked up."""
 _SHORTEST_SLIP: Final = 5
 """Shorter words are never read as a mistyped other one."""
+_SMALL_WORDS: Final = frozenset("aeoyi")
 _SIGNS: Final = {"%": ("operator", "share"), "&": ("operator", "and"), "+": ("operator", "and")}
+
+
+_TIME_WORDS: Final = frozenset({"from", "to", "since", "until", "this", "last", "previous", "same", "between"})
 
 
 class Meaning(msgspec.Struct, frozen=True):
@@ -69,8 +73,12 @@ class Span(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def is_filler(self) -> bool:
-        """Whether it says nothing but filler words and signs."""
-        return bool(self.meanings) and all(meaning.kind in {"filler", "sign"} for meaning in self.meanings)
+        """Whether it says nothing but filler words and signs, now that times are read."""
+        kinds = {meaning.kind for meaning in self.meanings}
+        if kinds and kinds <= {"filler", "sign"}:
+            return True
+        said = {meaning.value for meaning in self.meanings if meaning.kind == "operator"}
+        return kinds == {"filler", "operator"} and said <= _TIME_WORDS
 
 
 class Table(msgspec.Struct, frozen=True):
@@ -101,6 +109,8 @@ def language_votes(tokens: Iterable[Token]) -> dict[Language, float]:
     """Count for each language how much of the text is its own; a word of several counts less for each."""
     votes: dict[Language, float] = dict.fromkeys(LANGUAGES, 0.0)
     for token in tokens:
+        if not token.is_word or (len(token.folded) == 1 and token.folded not in _SMALL_WORDS):
+            continue
         speakers = [language for language in LANGUAGES if token.folded in table_of(language).vocabulary]
         for language in speakers:
             votes[language] += 1.0 if len(speakers) == 1 else 0.25
@@ -145,12 +155,18 @@ def _longest(tokens: Sequence[Token], position: int, end: int, order: Sequence[L
         table = table_of(language)
         for last in range(min(end, position + _LONGEST), position, -1):
             words = tokens[position:last]
-            meanings = table.exact.get(tuple(word.folded for word in words)) or table.stems.get(
-                tuple(word.stem for word in words)
-            )
+            meanings = _meanings(table, words)
             if meanings:
                 return _span(tokens, position, last, meanings)
     return _span(tokens, position, position + 1, _plain(token))
+
+
+def _meanings(table: Table, words: Sequence[Token]) -> tuple[Meaning, ...]:
+    """Give what words mean as written, then by their stems; what is filler as written is nothing else."""
+    exact = table.exact.get(tuple(word.folded for word in words), ())
+    if exact and all(meaning.kind == "filler" for meaning in exact):
+        return exact
+    return tuple(dict.fromkeys((*exact, *table.stems.get(tuple(word.stem for word in words), ()))))
 
 
 def _plain(token: Token) -> tuple[Meaning, ...]:

@@ -94,10 +94,12 @@ def _operators(span: Span) -> Iterator[str]:
 def _composed(said: set[str]) -> tuple[Metric | None, Assumption | None]:
     """Say what a set of operators measures; the rules stand in order of precedence."""
     state = next((each for each in _STATES if each in said), None)
-    if "days" in said and said & {"closed", "won", "sale"}:
+    if "days" in said and (said & {"closed", "won"} or ("sale" in said and said & set(_HEADS))):
         return "days_to_close", None
     if "share" in said:
-        return ("win_rate" if state == "won" else None), None
+        if state is not None:
+            return ("win_rate" if state == "won" else None), None
+        return ("revenue", "sales_are_won_revenue") if "sale" in said else (None, None)
     if "average" in said:
         return ("average_ticket" if said & {"value", "deal", "sale", "won"} else None), None
     if "count" in said:

@@ -10,6 +10,8 @@ from typing import Final
 import msgspec
 
 _TOKEN: Final = re.compile(r"\d+(?:[.,]\d+)*|[^\W\d_]+(?:['’](?!s\b)[^\W\d_]+)*|['’]s\b|[^\w\s]")
+_INVARIANT: Final = frozenset({"mais", "menos", "tres", "seis", "antes", "apenas", "depois", "less", "does", "versus"})
+"""Words that only look like plurals."""
 _IS: Final = "eh"
 """Portuguese "é" (is) must not become "e" (and)."""
 _PLURALS: Final = (
@@ -81,9 +83,7 @@ def tokenise(text: str) -> tuple[Token, ...]:
             continue
         stem, plural = stem_of(folded)
         found.append(
-            Token(
-                surface=match.group(), folded=folded, stem=stem, plural=plural, start=match.start(), end=match.end()
-            )
+            Token(surface=match.group(), folded=folded, stem=stem, plural=plural, start=match.start(), end=match.end())
         )
     return tuple(found)
 
@@ -105,7 +105,7 @@ def within_one_slip(one: str, other: str) -> bool:
 
 
 def _singular(word: str) -> tuple[str, bool]:
-    if len(word) <= 3 or word.endswith("ss") or word.endswith("us"):
+    if len(word) <= 3 or word in _INVARIANT or word.endswith(("ss", "us")):
         return word, False
     for ending, singular in _PLURALS:
         if word.endswith(ending):

@@ -89,8 +89,8 @@ def _range(period: Period, today: date, spoken_of: Days | None) -> Days:
         start = msgspec.structs.replace(start, year=end.last.year)
         if days_of(start, today).first > end.last:
             start = msgspec.structs.replace(start, year=end.last.year - 1)
-    first = days_of(start, today, spoken_of).first
-    return Days(min(first, end.last), max(first, end.last))
+    begin = days_of(start, today, spoken_of)
+    return Days(begin.first, end.last) if begin.first <= end.last else Days(end.first, begin.last)
 
 
 def _back(period: Period, today: date) -> Days:

@@ -9,6 +9,7 @@ from typing import Any, Final, Literal
 import msgspec
 
 from agent.providers.offline.conversation import FIND, MARKET, PROBE, QUERY, Answered, Conversation
+from agent.providers.offline.periods import needs_today
 from agent.providers.offline.question import (
     Fragment,
     Language,
@@ -23,11 +24,12 @@ from agent.providers.offline.thread import Gap, complete
 _LONGEST_TEXT: Final = 600
 """Characters; a longer message is no everyday question, and is not guessed at."""
 _MOST_QUESTIONS: Final = 4
+_DEFAULTS: Final[dict[str, Any]] = {"descending": True, "empty": "hide", "period": "all_time"}
 _ANY_DAY: Final = date(2000, 1, 1)
 """Stands for today where no time that was said depends on it."""
 _ROSTER: Final = frozenset({"list_price", "accounts", "agents", "products"})
 """Metrics that have no time."""
-_OF_A_FIGURE: Final = frozenset({"relative", "year"})
+_RELATIVE: Final = frozenset({"relative", "previous"})
 
 
 class CallTools(msgspec.Struct, frozen=True, kw_only=True):
@@ -86,7 +88,7 @@ def plan(conversation: Conversation, locale: str | None) -> Step:
         return TellUnclear(language=language, why="too_long")
     looked = FIND not in conversation.tools or conversation.call(FIND) is not None
     reading = read(text, language, conversation.matches, found=looked)
-    agreed = reading.social == "yes" and len(texts) > 1 and len(texts[-2]) <= _LONGEST_TEXT
+    agreed = reading.social == "yes" and conversation.offered and len(texts[-2]) <= _LONGEST_TEXT
     if agreed:
         text = texts[-2]
         language = detect_language(texts[:-1], locale)
@@ -109,8 +111,9 @@ def arguments_of(question: SalesQuestion) -> dict[str, Any]:
         "limit": question.limit,
         "empty": question.empty,
     }
-    defaults: tuple[Any, ...] = (None, [], True, "hide")
-    return {name: value for name, value in arguments.items() if not any(value == each for each in defaults)}
+    return {
+        name: value for name, value in arguments.items() if value not in (None, []) and value != _DEFAULTS.get(name)
+    }
 
 
 def _filter(dimension: str, values: Sequence[str | None], exclude: bool) -> dict[str, Any]:
@@ -120,6 +123,9 @@ def _filter(dimension: str, values: Sequence[str | None], exclude: bool) -> dict
 
 def _step_of(reading: Reading, text: str, conversation: Conversation, looked: bool, agreed: bool) -> Step:
     language = reading.language
+    if reading.unknown and not looked and QUERY in conversation.tools:
+        probe = _probe(reading, conversation) if reading.topic is None else ()
+        return CallTools(calls=((FIND, {"text": text}), *probe))
     if reading.topic is not None:
         return TellRefusal(language=language, topic=reading.topic)
     if reading.market is not None:
@@ -128,23 +134,25 @@ def _step_of(reading: Reading, text: str, conversation: Conversation, looked: bo
         return TellSocial(language=language, social=reading.social)
     if QUERY not in conversation.tools:
         return TellUnclear(language=language, why="no_tools")
-    calls: list[tuple[str, dict[str, Any]]] = []
-    if reading.unknown and not looked:
-        calls.append((FIND, {"text": text}))
-    if conversation.today is None and any(_needs_today(each) for each in reading.fragments):
-        if conversation.call(QUERY, PROBE) is not None:
-            return TellUnclear(language=language, why="lost")
-        calls.append((QUERY, PROBE))
-    if calls:
-        return CallTools(calls=tuple(calls))
+    probe = _probe(reading, conversation)
+    if probe:
+        asked = conversation.call(QUERY, PROBE) is not None
+        return TellUnclear(language=language, why="lost") if asked else CallTools(calls=probe)
     return _sales_step(reading, conversation, agreed)
+
+
+def _probe(reading: Reading, conversation: Conversation) -> tuple[tuple[str, dict[str, Any]], ...]:
+    """Give the call that asks for the reference date, where a time depends on it and nothing has told it."""
+    unknown = conversation.today is None and any(_needs_today(each) for each in reading.fragments)
+    return ((QUERY, PROBE),) if unknown else ()
 
 
 def _sales_step(reading: Reading, conversation: Conversation, agreed: bool) -> Step:
     questions = _questions(reading, conversation)
     words = () if agreed else (*reading.unknown, *(word for each in reading.fragments for word in each.loose))
     if isinstance(questions, str):
-        return TellUnclear(language=reading.language, why=questions, words=words)
+        known = not reading.is_blank and bool(words)
+        return TellUnclear(language=reading.language, why="words" if known else questions, words=words)
     if words:
         return TellUnclear(language=reading.language, why="words", words=words, guess=questions[0])
     asked = [(question, arguments_of(question)) for question in questions]
@@ -186,7 +194,7 @@ def _leaning_on(first: Fragment, fragment: Fragment) -> Fragment:
 
 def _needs_today(fragment: Fragment) -> bool:
     compared = fragment.compare or fragment.growth
-    return any(compared or each.kind not in _OF_A_FIGURE for each in fragment.periods)
+    return any(needs_today(each) or (compared and each.kind in _RELATIVE) for each in fragment.periods)
 
 
 def _market_step(series: Series, language: Language, conversation: Conversation) -> Step:

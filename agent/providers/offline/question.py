@@ -52,7 +52,9 @@ Empty = Literal["hide", "show", "only"]
 Shape = Literal["figures", "names", "count"]
 """How rows are told: with their figures, as a plain list of names, or only how many there are."""
 
-Assumption = Literal["sales_are_won_revenue", "rank_by_revenue", "lost_have_no_value", "closed_are_won_and_lost"]
+Assumption = Literal[
+    "sales_are_won_revenue", "rank_by_revenue", "lost_have_no_value", "closed_are_won_and_lost", "compared_by_revenue"
+]
 
 Topic = Literal[
     "margin",

@@ -24,6 +24,8 @@ from agent.providers.offline.times import read_times
 _SURE: Final = 0.9
 """A name found with this score goes before a mistyped word of the lexicon; 1 is the same letters."""
 _LIKELY: Final = 0.75
+_HABIT: Final = 0.3
+"""The vote of what was spoken before; one word of a single language outweighs it."""
 _HEADS: Final = ("count", "how_much", "which")
 _SOCIAL_ORDER: Final[tuple[Social, ...]] = (
     "capabilities",
@@ -65,21 +67,16 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def detect_language(texts: Sequence[str], locale: str | None) -> Language:
-    """Give the language of the latest text that tells one; else the locale's; else Portuguese."""
-    preferred = next((language for language in LANGUAGES if (locale or "").lower().startswith(language)), None)
-    for text in reversed(texts):
+    """Give the language of the latest text; where it tells none, that of the text before, the locale's, Portuguese."""
+    preferred = (each for each in LANGUAGES if (locale or "").lower().startswith(each))
+    language: Language = next(preferred, "pt")
+    for text in texts:
         votes = language_votes(tokenise(text))
-        if any(sign in text for sign in "ñ¿¡"):
-            votes["es"] += 1
-        if any(sign in text.lower() for sign in "ãõç"):
-            votes["pt"] += 1
-        best = max(votes.values())
-        leading = [language for language in LANGUAGES if votes[language] == best]
-        if best > 0 and len(leading) == 1:
-            return leading[0]
-        if best > 0 and preferred in leading:
-            return cast("Language", preferred)
-    return preferred or "pt"
+        votes["es"] += any(sign in text for sign in "ñ¿¡")
+        votes["pt"] += any(sign in text.lower() for sign in "ãõç")
+        votes[language] += _HABIT
+        language = max(LANGUAGES, key=lambda each: votes[each])
+    return language
 
 
 def read(text: str, language: Language, matches: Sequence[NameMatch] = (), *, found: bool = True) -> Reading:
@@ -101,16 +98,32 @@ def read(text: str, language: Language, matches: Sequence[NameMatch] = (), *, fo
     )
 
 
-def _spans(tokens: tuple[Token, ...], language: Language, matches: Sequence[NameMatch], found: bool) -> tuple[Span, ...]:
+def _spans(
+    tokens: tuple[Token, ...], language: Language, matches: Sequence[NameMatch], found: bool
+) -> tuple[Span, ...]:
     """Settle names and slips in the order of how sure they are: exact names, slips, near names."""
-    sure = [match for match in matches if match.score >= _SURE]
-    likely = [match for match in matches if _LIKELY <= match.score < _SURE]
+    sure = [match for match in matches if match.score >= _SURE or _is_part(match)]
+    likely = [match for match in matches if match.score >= _LIKELY and match not in sure]
     names = _placed(tokens, sure, language, ())
     if found:
         unknown = _unknown_tokens(spans_of(tokens, language, names))
-        tokens = tuple(corrected(token, language) if at in unknown else token for at, token in enumerate(tokens))
+        tokens = tuple(
+            corrected(token, language) if at in unknown and not _looks_like_name(tokens, at) else token
+            for at, token in enumerate(tokens)
+        )
         names = _placed(tokens, likely, language, names)
     return spans_of(tokens, language, names)
+
+
+def _is_part(match: NameMatch) -> bool:
+    """Whether the words that matched are words of the name as it is spelled, such as a first name."""
+    words = {token.folded for token in tokenise(match.matched_text)}
+    return bool(words) and words <= {token.folded for token in tokenise(match.value)}
+
+
+def _looks_like_name(tokens: Sequence[Token], at: int) -> bool:
+    """Whether a word has a capital inside a sentence that is not all capitals: "Recife" is no mistyped "recipe"."""
+    return at > 0 and tokens[at].surface[0].isupper() and not all(token.surface.isupper() for token in tokens)
 
 
 def _unknown_tokens(spans: Sequence[Span]) -> frozenset[int]:
@@ -128,7 +141,10 @@ def _placed(
         for first in range(len(tokens) - len(words) + 1):
             last = first + len(words)
             free = not any(span.first < last and first < span.last for span in placed)
-            same = all(one.surface.casefold() == two.surface.casefold() for one, two in zip(tokens[first:], words, strict=False))
+            same = all(
+                one.surface.casefold() == two.surface.casefold()
+                for one, two in zip(tokens[first:], words, strict=False)
+            )
             if words and free and same and any(at in unknown for at in range(first, last)):
                 placed.append(_name_span(match, tokens, first, last))
     return tuple(placed)
@@ -157,7 +173,12 @@ def _clauses(spans: Sequence[Span]) -> Iterator[Sequence[Span]]:
     start = 0
     for position, span in enumerate(spans):
         ends = span.says("and") or span.text in {"?", ";", ".", "!"}
-        if ends and position > start and _begins_question(spans[position + 1 :]) and _has_content(spans[start:position]):
+        if (
+            ends
+            and position > start
+            and _begins_question(spans[position + 1 :])
+            and _has_content(spans[start:position])
+        ):
             yield spans[start:position]
             start = position
     yield spans[start:]

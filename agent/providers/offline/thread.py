@@ -78,6 +78,8 @@ def _fresh(fragment: Fragment) -> SalesQuestion | Gap:
     elif not metrics and fragment.shape == "names" and fragment.by and not TIME_DIMENSIONS.intersection(fragment.by):
         metric = _NAMED_BY.get(fragment.by[0], "opportunities")
         question = msgspec.structs.replace(question, metrics=(metric,), shape="names", empty="show")
+    elif not metrics and fragment.compare and (len(fragment.periods) > 1 or fragment.by):
+        question = msgspec.structs.replace(question, metrics=("revenue",), assumptions=("compared_by_revenue",))
     elif not metrics:
         return "nothing" if fragment.is_blank else "metric"
     if fragment.shape == "count" and fragment.by:
@@ -96,6 +98,9 @@ def _merge(fragment: Fragment, previous: Previous) -> SalesQuestion | Gap:
             return "pronoun"
         filters = (*(each for each in filters if each.dimension != meant.dimension), meant)
         by = tuple(each for each in by if each != meant.dimension)
+    listed = _listed(fragment, old)
+    if listed is not None:
+        return msgspec.structs.replace(old, by=(listed,), filters=filters, shape="names", empty="show", assumptions=())
     if not fragment.by:
         single = {each.dimension for each in fragment.filters if len(each.values) == 1 and not each.exclude}
         by = tuple(each for each in by if each not in single)
@@ -116,6 +121,13 @@ def _merge(fragment: Fragment, previous: Previous) -> SalesQuestion | Gap:
         assumptions=fragment.assumptions,
     )
     return _ordered(question, fragment)
+
+
+def _listed(fragment: Fragment, old: SalesQuestion) -> Dimension | None:
+    """Give the members that "which are they?" asks for, after they were counted."""
+    if fragment.shape != "names" or fragment.by or fragment.metrics or old.by:
+        return None
+    return next((dimension for dimension, metric in MEMBER_METRICS.items() if metric in old.metrics), None)
 
 
 def _merged_metrics(fragment: Fragment, old: SalesQuestion, same: bool) -> tuple[Metric, ...]:
@@ -185,14 +197,13 @@ def _with_times(
     spoken_of = previous.days if previous else None
     periods = _split_growth(fragment)
     timed = bool(TIME_DIMENSIONS.intersection(question.by))
-    compares = fragment.compare or (fragment.growth and not timed)
+    members = any(len(each.values) > 1 for each in fragment.filters)
+    compares = (fragment.compare and not members) or (fragment.growth and not timed)
     if len(periods) >= 2 and compares:
         later, earlier = _two(periods[0], periods[1], today, spoken_of)
         return (replace(question, period=later, compare_to=earlier),)
     if len(periods) >= 2:
-        return tuple(
-            replace(question, period=resolve(each, today, spoken_of)) for each in periods[:_MOST_PERIODS]
-        )
+        return tuple(replace(question, period=resolve(each, today, spoken_of)) for each in periods[:_MOST_PERIODS])
     if periods:
         return (_with_one_time(question, periods[0], compares, today, spoken_of),)
     if compares and question.period not in {None, "all_time"} and not timed:

@@ -10,8 +10,12 @@ from agent.providers.offline.periods import is_year
 from agent.providers.offline.question import Period
 
 _Found = tuple[Period, int] | None
-_OF: Final = frozenset({"de", "do", "da", "of", "del", "in", "ano", "el", "la", "o", "the", "year", "em", "mes", "ano de"})
+_Reader = Callable[[Sequence[Span], int], _Found]
+_OF: Final = frozenset(
+    {"de", "do", "da", "of", "del", "in", "ano", "el", "la", "o", "the", "year", "em", "mes", "ano de"}
+)
 _ORDINAL_SIGNS: Final = frozenset({"º", "ª", "o", "a", "st", "nd", "rd", "th", "°"})
+_OF_THE: Final = frozenset({"do", "no", "del"})
 _MOST_DAYS: Final = 3660
 _MOST_MONTHS: Final = 120
 _FORECAST: Final = Meaning("topic", "forecast")
@@ -23,11 +27,11 @@ def read_times(spans: Sequence[Span]) -> tuple[Span, ...]:
     return _read(_read(_read(spans, _READERS), (_same_of_last_year,)), (_since, _until, _range))
 
 
-def _read(spans: Sequence[Span], readers: Sequence[Callable[[Sequence[Span], int], _Found]]) -> tuple[Span, ...]:
+def _read(spans: Sequence[Span], readers: Sequence[_Reader]) -> tuple[Span, ...]:
     found: list[Span] = []
     position = 0
     while position < len(spans):
-        match = next((match for reader in readers if (match := reader(spans, position))), None)
+        match = _first_match(spans, position, readers)
         if match is None:
             found.append(spans[position])
             position += 1
@@ -98,6 +102,8 @@ def _whole_date(spans: Sequence[Span], position: int) -> _Found:
     """`2017-11-30`, `30/11/2017`, `2017-11`, `11/2017`."""
     one = _number(spans, position)
     two = _number(spans, position + 2)
+    if not spans[position].text[:1].isdigit():
+        return None
     if one is None or two is None or not _sign(spans, position + 1, "-", "/"):
         return None
     three = _number(spans, position + 4) if _sign(spans, position + 3, "-", "/") else None
@@ -234,7 +240,44 @@ def _bare_year(spans: Sequence[Span], position: int) -> _Found:
     return (Period(kind="year", number=year), position + 1) if year is not None and is_year(str(year)) else None
 
 
-_READERS: Final = (_whole_date, _day_of_month, _month, _part_of_year, _counted, _near, _phrase, _bare_year)
+def _prefixed(spans: Sequence[Span], position: int) -> _Found:
+    """`mês de agosto`, `ano de 2017`, `dia 15/11`: the unit says nothing new."""
+    unit = _unit(spans, position)
+    if unit is None:
+        return None
+    found = _first_match(spans, _after_of(spans, position + 1), _DATED)
+    return found if found is not None and found[0].kind == unit else None
+
+
+def _bare_unit(spans: Sequence[Span], position: int) -> _Found:
+    """`vendas do mês`, `no ano`: the current one, where no more is said of it."""
+    unit = _unit(spans, position + 1)
+    if unit not in {"month", "quarter", "year"} or spans[position].text.lower() not in _OF_THE:
+        return None
+    if _first_match(spans, position + 1, (*_DATED, _counted, _near, _prefixed)) is not None:
+        return None
+    return _whole_unit("this", unit, 0), position + 2
+
+
+def _first_match(spans: Sequence[Span], position: int, readers: Sequence[_Reader]) -> _Found:
+    if position >= len(spans):
+        return None
+    return next((match for reader in readers if (match := reader(spans, position))), None)
+
+
+_DATED: Final = (_whole_date, _day_of_month, _month, _part_of_year, _bare_year)
+_READERS: Final = (
+    _prefixed,
+    _bare_unit,
+    _whole_date,
+    _day_of_month,
+    _month,
+    _part_of_year,
+    _counted,
+    _near,
+    _phrase,
+    _bare_year,
+)
 
 
 def _same_of_last_year(spans: Sequence[Span], position: int) -> _Found:
@@ -244,7 +287,9 @@ def _same_of_last_year(spans: Sequence[Span], position: int) -> _Found:
     for end in range(position + 1, min(position + 5, len(spans))):
         period = spans[end].period
         if period is not None:
-            return (Period(kind="year_before"), end + 1) if period.spec == "last_year" or period.unit == "year" else None
+            return (
+                (Period(kind="year_before"), end + 1) if period.spec == "last_year" or period.unit == "year" else None
+            )
     return None
 
 

@@ -10,7 +10,8 @@ ENGLISH: Final = Words(
     language="en",
     metrics={
         "revenue": (
-            "revenue | won revenue | sales revenue | turnover | sales value | amount sold | total sales value | income"
+            "revenue | won revenue | sales revenue | turnover | sales value | amount sold | total sales value"
+            " | income"
             " | won amount | total revenue | sales amount | earnings | won value | money | sales volume | bookings"
         ),
         "won_deals": (
@@ -25,7 +26,8 @@ ENGLISH: Final = Words(
         ),
         "opportunities": "number of opportunities | total opportunities",
         "win_rate": (
-            "win rate | winrate | conversion rate | close rate | closing rate | success rate | win ratio | conversion"
+            "percentage of won deals | percent of deals won | win rate | winrate | conversion rate"
+            " | close rate | closing rate | success rate | win ratio | conversion"
             " | hit rate | won divided by won plus lost | win percentage | winning rate | percentage of deals won"
         ),
         "average_ticket": (
@@ -35,25 +37,36 @@ ENGLISH: Final = Words(
         ),
         "days_to_close": (
             "days to close | sales cycle | time to close | cycle time | closing time | how long does it take to close"
-            " | days it takes to close | length of the sales cycle | sales cycle length | take to close | takes to close"
+            " | days it takes to close | length of the sales cycle | sales cycle length | take to close"
+            " | takes to close"
             " | days does it take to close | deal cycle | taking to close"
         ),
         "open_pipeline_value": (
-            "open pipeline | pipeline value | value of the open pipeline | pipeline | value of open deals | funnel value"
+            "open pipeline | pipeline value | value of the open pipeline | pipeline | value of open deals"
+            " | funnel value"
             " | value of the pipeline | open pipeline value | open pipeline at list price | sales pipeline"
         ),
-        "list_price": "list price | catalogue price | catalog price | price | sticker price | cost to buy | price list | official price",
+        "list_price": (
+            "list price | catalogue price | catalog price | price | sticker price | cost to buy | price list"
+            " | official price"
+        ),
         "accounts": "number of customers | number of accounts | number of clients",
         "agents": "number of agents | number of sales agents | number of reps | size of the sales team",
         "products": "number of products",
     },
     dimensions={
         "agent": (
-            "agent | sales agent | rep | sales rep | salesperson | salespeople | seller | representative | who | sales person"
+            "agent | sales agent | rep | sales rep | salesperson | salespeople | seller | representative"
+            " | who | sales person"
             " | sales representative | account executive | salesman | salesmen | team member | saleswoman"
         ),
-        "manager": "manager | sales manager | team | sales team | boss | supervisor | team lead | manager's team | leader | managers team | manager team",
-        "regional_office": "region | regional office | office | territory | branch | area | regional offices | branches",
+        "manager": (
+            "manager | sales manager | team | sales team | boss | supervisor | team lead | manager's team"
+            " | leader | managers team | manager team"
+        ),
+        "regional_office": (
+            "region | regional office | office | territory | branch | area | regional offices | branches"
+        ),
         "product": "product | item | model | sku",
         "series": "series | product line | product series | family | product family | line",
         "sector": "sector | industry | industries | vertical | market segment | segment",
@@ -70,8 +83,10 @@ ENGLISH: Final = Words(
         "average": "average | mean | avg | on average | typical",
         "deal": "deal | opportunity | opportunities | contract | lead",
         "sale": (
-            "sale | sales | sold | sell | selling | bought | buy | buys | did we make | bring in | brought in | performance"
+            "sale | sales | sold | sell | selling | bought | buy | buys | did we make | bring in | brought in"
+            " | performance"
             " | performing | performed | sells | results | purchased"
+            " | did we do | are we doing | is doing"
         ),
         "value": "value | price | amount | worth",
         "days": "day | time | long | take | takes | how long",
@@ -81,37 +96,48 @@ ENGLISH: Final = Words(
         "closed": "closed | close | closing",
         "engaging": "engaging | engaged",
         "prospecting": "prospecting",
-        "by": "by | per | each | every | for each | in each | broken down by | split by | grouped by | by each | breakdown by | across",
+        "by": (
+            "by | per | each | every | for each | in each | broken down by | split by | grouped by | by each"
+            " | breakdown by | across"
+        ),
         "by_month": "monthly | month by month | by month | per month | month over month | each month",
-        "by_quarter": "quarterly | quarter by quarter | by quarter | per quarter | quarter over quarter | each quarter",
+        "by_quarter": (
+            "quarterly | quarter by quarter | by quarter | per quarter | quarter over quarter | each quarter"
+        ),
         "by_year": "yearly | annually | by year | per year | year by year | annual",
         "which": "which | what | whats | whose",
         "list": "list | show | show me | give me | display | list of | who are | name | enumerate | tell me",
         "compare": (
-            "compare | compared to | compared with | versus | vs | comparison | against | compares | comparing | relative to"
+            "compare | compared to | compared with | versus | vs | comparison | against | compares"
+            " | comparing | relative to"
             " | than | stack up"
         ),
-        "growth": "growth | grew | grow | change | changed | increase | increased | decrease | decreased | drop | dropped | difference | variation | went up | growing",
+        "growth": (
+            "growth | grew | grow | change | changed | increase | increased | decrease | decreased | drop"
+            " | dropped | difference | variation | went up | growing"
+        ),
         "trend": "trend | trending | evolution | over time | history | evolve | evolved | progression | evolving",
         "share": "share | percent | percentage | proportion | in percent | fraction",
         "without": (
-            "without | with no | no | have no | has no | without any | havent | hasnt | never | not have | dont have | not"
+            "without | with no | no | have no | has no | without any | havent | hasnt | never | not have"
+            " | dont have | not"
             " | didnt | have not | missing | have never | with zero | lacking"
         ),
         "except": "except | excluding | except for | other than | but not | leaving out",
         "only": "only | just | filter | filter by | limited to | restrict to",
         "and": "and | as well as | along with | plus",
-        "follow": (
-            "and | what about | how about | but | then | also | now | and what about | and how about"
+        "follow": ("and | what about | how about | but | then | also | now | and what about | and how about"),
+        "top": (
+            "best | top | highest | largest | biggest | greatest | leading | strongest | best selling | better"
+            " | best performing | higher"
         ),
-        "top": "best | top | highest | largest | biggest | greatest | leading | strongest | best selling | better | best performing | higher",
         "bottom": "worst | lowest | smallest | bottom | weakest | poorest | worst performing | worse | lower",
         "more": "most | more",
         "less": "least | fewest | less | fewer",
         "ranking": "ranking | rank | ranked | sorted | ordered | leaderboard",
         "chronological": "chronological | in chronological order | chronologically | by date",
         "filled": "filled in | filled | assigned | attached | linked | set | associated",
-        "pronoun": "he | she | him | her | his | hers | they | them | their | that agent | that one | this one",
+        "pronoun": "he | she | him | her | his | hers | that agent | that one | this one",
         "from": "from",
         "to": "to | through | until | till | thru",
         "between": "between",
@@ -125,11 +151,13 @@ ENGLISH: Final = Words(
         "ago": "ago",
     },
     periods={
-        "all_time": "all time | overall | ever | of all time | in total ever | since the beginning | entire period | whole period",
+        "all_time": (
+            "all time | overall | of all time | in total ever | since the beginning | entire period | whole period"
+        ),
         "today": "today",
-        "this_year": "year to date | ytd | so far this year",
-        "this_quarter": "quarter to date | qtd",
-        "this_month": "month to date | mtd",
+        "this_year": "of the year | year to date | ytd | so far this year",
+        "this_quarter": "of the quarter | quarter to date | qtd",
+        "this_month": "of the month | month to date | mtd",
         "yesterday": "yesterday",
     },
     units={
@@ -184,45 +212,73 @@ ENGLISH: Final = Words(
         "regional_office:Central": "central | central region",
     },
     topics={
-        "margin": "margin | profit | profitability | profitable | gross profit | ebitda | roi | markup | earning per share",
-        "cost": "cost | expense | spend | spent | salary | salaries | wage | commission | tax | discount | cac | spending | shipping | payroll",
+        "margin": (
+            "margin | profit | profitability | profitable | gross profit | ebitda | roi | markup | earning per share"
+        ),
+        "cost": (
+            "cost | expense | spend | spent | salary | salaries | wage | commission | tax | discount | cac"
+            " | spending | shipping | payroll"
+        ),
         "forecast": (
-            "forecast | predict | prediction | projection | project | will we | will be | going to | expect | expected"
+            "forecast | predict | prediction | projection | project | will we | will be | going to | expect"
+            " | expected"
             " | estimate | probability | likelihood | likely | will | chance | future | projected | on track"
         ),
         "why": "why | reason | cause | explain | how come | because",
         "target": "target | quota | goal | budget | kpi target | okr | attainment",
-        "people": "employee | headcount | age | gender | fire | hire | turnover rate | promote | vacation | staff | bonus | birthday | tenure",
+        "people": (
+            "employee | headcount | age | gender | fire | hire | turnover rate | promote | vacation | staff"
+            " | bonus | birthday | tenure"
+        ),
         "contact": "phone | email | e-mail | address | contact | website | cell",
         "single_deals": (
-            "biggest deal | largest deal | biggest sale | largest sale | smallest deal | last deal | latest deals | list the deals"
-            " | list all deals | biggest deals | largest deals | which deals | list deals | first deal | which opportunities"
-            " | biggest opportunity | list opportunities | opportunity id | most expensive deal | list the opportunities"
+            "biggest deal | largest deal | biggest sale | largest sale | smallest deal | last deal"
+            " | latest deals | list the deals"
+            " | list all deals | biggest deals | largest deals | which deals | list deals | first deal"
+            " | which opportunities"
+            " | biggest opportunity | list opportunities | opportunity id | most expensive deal"
+            " | list the opportunities"
         ),
-        "currency": "in euros | in reais | convert | in brl | in eur | euro | pound | currency | bitcoin | in pesos | exchange rate of the euro",
+        "currency": (
+            "in euros | in reais | convert | in brl | in eur | euro | pound | currency | bitcoin | in pesos"
+            " | exchange rate of the euro"
+        ),
         "what_if": "what if | suppose | simulate | scenario | if we | hypothetically",
         "other_facts": (
-            "stock | inventory | satisfaction | nps | complaint | churn | retention | overdue | payment | competitor"
-            " | competition | campaign | visit | call | meeting | delivery | source | channel | support ticket | returns"
-            " | market share | recommend | should | advice | weather | news | president | capital | game | joke | poem"
-            " | translate | recipe | movie | song | code | python | state | city | hour | founded | market cap | score"
+            "median | standard deviation | stock | inventory | satisfaction | nps | complaint | churn"
+            " | retention | overdue | payment | competitor"
+            " | competition | campaign | visit | call | meeting | delivery | source | channel"
+            " | support ticket | returns"
+            " | market share | recommend | should | advice | weather | news | president | capital | game"
+            " | joke | poem"
+            " | translate | recipe | movie | song | code | python | state | city | hour | founded"
+            " | market cap | score"
             " | customer revenue | linkedin | refund | invoice | leads source | lifetime value | story | stock price"
         ),
-        "write": "delete | update | insert | drop table | create | send | erase | remove the | modify | ignore | pretend",
+        "write": (
+            "delete | update | insert | drop table | create | send | erase | remove the | modify | ignore | pretend"
+        ),
     },
     social={
         "greeting": (
             "hi | hello | hey | good morning | good afternoon | good evening | how are you | hi there | hello there"
             " | whats up | good day"
         ),
-        "thanks": "thanks | thank you | thx | great | perfect | awesome | many thanks | appreciated | nice | cool | ty",
+        "thanks": (
+            "thanks | thank you | thx | great | perfect | awesome | many thanks | appreciated | nice | cool | ty"
+        ),
         "goodbye": "bye | goodbye | see you | see ya | good night",
         "capabilities": (
-            "what can you do | help | what do you do | how do you work | what can i ask | how does this work | examples"
-            " | what questions | help me | what do you know | what are you able to do | what can you answer | commands"
+            "what can you do | help | what do you do | how do you work | what can i ask | how does this work"
+            " | examples"
+            " | what questions | help me | what do you know | what are you able to do | what can you answer"
+            " | commands"
             " | instructions | how can you help | what data do you have | how can you help me"
         ),
-        "identity": "who are you | are you a robot | are you an ai | what is your name | are you human | what model are you | whats your name",
+        "identity": (
+            "who are you | are you a robot | are you an ai | what is your name | are you human"
+            " | what model are you | whats your name"
+        ),
         "yes": "=yes | yeah | yep | sure | please do | go ahead | right | correct",
         "no": "no thanks | never mind | nevermind | forget it",
     },
@@ -231,16 +287,27 @@ ENGLISH: Final = Words(
         "selic": "selic | interest rate | selic rate",
     },
     filler=(
-        "the | a | an | of | in | on | at | for | to | is | are | was | were | be | been | do | does | did | has | have | had"
-        " | we | our | us | i | my | you | your | it | its | there | that | this | these | those | please | can | could | would"
-        " | like | know | want | need | with | from | as | all | total | overall | me | tell | gave | generated | generate"
-        " | get | got | made | make | actually | really | currently | right now | at all | so far | any | total of | whole"
-        " | company | business | data | figure | figures | number | numbers | amounts | brought | bring | made up | came"
-        " | come | comes | which are | how | hows | many | much | up | off | see | look | looking | give | show | based"
-        " | located | or | over | during | within | amongst | among | entire | complete | full | average of | their own"
-        " | report | summary | table | results for | us$ | usd | breakdown | respectively | when | where | one | ones"
-        " | day s | also | exactly | went | go | going by | doing | done | order | place | position | too | then | stand"
-        " | stands | won at | who else | team s | theres | were at | roughly | about | approximately | regarding | under"
+        "the | a | an | of | in | on | at | for | to | is | are | was | were | be | been | do | does | did"
+        " | has | have | had"
+        " | we | our | us | i | my | you | your | it | its | there | that | this | these | those | please"
+        " | can | could | would"
+        " | like | know | want | need | with | from | as | all | total | overall | me | tell | gave"
+        " | generated | generate"
+        " | get | got | made | make | actually | really | currently | right now | at all | so far | any"
+        " | total of | whole"
+        " | company | business | data | figure | figures | number | numbers | amounts | brought | bring"
+        " | made up | came"
+        " | come | comes | which are | how | hows | many | much | up | off | see | look | looking | give"
+        " | show | based"
+        " | located | or | over | during | within | amongst | among | entire | complete | full | average of"
+        " | their own"
+        " | they | them | their | theirs | still | work | works | working | yet | anything | something"
+        " | nothing | ever | report | summary | table | results for | us$ | usd | breakdown | respectively"
+        " | when | where | one | ones"
+        " | day s | also | exactly | went | go | going by | doing | done | order | place | position | too"
+        " | then | stand"
+        " | stands | won at | who else | team s | theres | were at | roughly | about | approximately"
+        " | regarding | under"
         " | hey there | names | each of | out | some | responsible | into | they had | if any | whats | per say | let"
     ),
 )

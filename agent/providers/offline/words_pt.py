@@ -29,7 +29,9 @@ PORTUGUESE: Final = Words(
         ),
         "opportunities": "numero de oportunidades | total de oportunidades | quantidade de oportunidades",
         "win_rate": (
-            "taxa de conversao | taxa de ganho | taxa de vitoria | taxa de sucesso | taxa de fechamento | win rate"
+            "percentual de negocios ganhos | porcentagem de negocios ganhos | percentual de vendas ganhas"
+            " | taxa de conversao"
+            " | taxa de ganho | taxa de vitoria | taxa de sucesso | taxa de fechamento | win rate"
             " | conversao | taxa de ganhos | percentual de ganho | indice de conversao | aproveitamento"
             " | taxa de acerto | percentual de conversao | ganhos dividido por ganhos mais perdidos"
         ),
@@ -44,12 +46,13 @@ PORTUGUESE: Final = Words(
             " | tempo de ciclo | ciclo comercial | demora para fechar | demoramos para fechar | ciclo"
         ),
         "open_pipeline_value": (
-            "pipeline aberto | valor do pipeline | valor em aberto | pipeline | valor do pipeline aberto | funil aberto"
+            "pipeline aberto | valor do pipeline | valor em aberto | pipeline | valor do pipeline aberto"
+            " | funil aberto"
             " | valor do funil | valor em negociacao | pipeline em aberto | carteira aberta | valor do funil aberto"
             " | pipeline aberto a preco de tabela | valor do pipeline aberto a preco de tabela | funil de vendas"
         ),
         "list_price": (
-            "preco de tabela | preco de lista | preco tabelado | tabela de precos | preco | custa | lista de precos"
+            "preco de tabela | preco de lista | preco tabelado | tabela de precos | preco | =custa | lista de precos"
             " | quanto custa | preco cheio | valor de tabela | precos de tabela"
         ),
         "accounts": "numero de clientes | total de clientes | quantidade de clientes | numero de contas",
@@ -71,28 +74,34 @@ PORTUGUESE: Final = Words(
         "sector": "setor | setores | segmento | ramo | industria | setor de atuacao | ramo de atividade | area",
         "account": "cliente | conta | empresa | comprador | conta de cliente | empresa cliente",
         "country": "pais | paises | localizacao | nacao",
-        "stage": "etapa | estagio | fase | etapa do funil | etapa do negocio | estagio do funil | status | fase do funil",
+        "stage": (
+            "etapa | estagio | fase | etapa do funil | etapa do negocio | estagio do funil | status | fase do funil"
+        ),
         "month": "mes | meses",
         "quarter": "trimestre | trimestres",
         "year": "ano | anos",
     },
     operators={
         "count": (
-            "=quantos | =quantas | numero de | quantidade de | qtd de | qtde de | contagem de | =qtd | n de | quantidade"
+            "=quantos | =quantas | numero de | quantidade de | qtd de | qtde de | contagem de | =qtd | n de"
+            " | quantidade"
         ),
         "how_much": "=quanto | =quanta | qual o valor | qual foi o valor | qual o total | soma | qnto | qto",
         "average": "media | medio | em media",
-        "deal": "negocio | oportunidade | oportunidades | contrato | negociacao | negociacoes | proposta | deal | lead",
+        "deal": (
+            "negocio | oportunidade | oportunidades | contrato | negociacao | negociacoes | proposta | deal | lead"
+        ),
         "sale": (
             "venda | vendemos | vendeu | venderam | vender | vendido | vendi | vendendo | vende | compraram | comprou"
             " | compra | vendem | entrou | resultado | desempenho | performance | comprando"
+            " | como fomos | como estamos indo | como foi | nos saimos"
         ),
         "value": "valor | preco | dinheiro | montante",
         "days": "dia | tempo | quanto tempo | leva | demora | dura | demoramos | levamos | duracao",
         "won": "ganho | ganhamos | ganhou | ganharam | ganhar | vencemos | venceu | ganhando | fechado com sucesso",
         "lost": "perdido | perdemos | perdeu | perderam | perder | perda | perdendo | perde | perdi",
         "open": "aberto | em aberto | em andamento | pendente",
-        "closed": "fechado | fechamos | fechou | fecharam | fechar | encerrado | concluido | fechando",
+        "closed": "fecharem | fechado | fechamos | fechou | fecharam | fechar | encerrado | concluido | fechando",
         "engaging": "em negociacao | engaging | em engajamento | engajado",
         "prospecting": "em prospeccao | prospecting | prospeccao | prospectando",
         "by": "por | cada | por cada | para cada | de cada | em cada | separado por | dividido por | agrupado por",
@@ -121,9 +130,7 @@ PORTUGUESE: Final = Words(
         "except": "exceto | menos o | menos a | fora o | fora a | excluindo | tirando | sem contar | desconsiderando",
         "only": "so | somente | apenas | soh | filtra | filtre | filtrar | considerando apenas",
         "and": "=e | bem como | assim como | e tambem | junto com",
-        "follow": (
-            "=e | agora | mas | entao | e se for | e quanto a | e quanto ao | tambem"
-        ),
+        "follow": ("=e | agora | mas | entao | e se for | e quanto a | e quanto ao | tambem"),
         "top": (
             "melhor | maior | top | principal | principais | primeiros | primeiras | mais alto | campeao | lider em"
             " | que mais | destaque | mais vendido | maior | mais vendedor | =tops"
@@ -141,14 +148,18 @@ PORTUGUESE: Final = Words(
         "since": "desde | a partir de | desde o | desde a",
         "until": "ate | ate o",
         "last": "ultimo | ultima | passado | passada | retrasado",
-        "this": "este | esse | esta | essa | neste | nesse | nesta | nessa | atual | corrente | deste | desse | desta",
+        "this": (
+            "este | esse | esta | essa | neste | nesse | nesta | nessa | atual | corrente | deste | desse | desta"
+        ),
         "next": "proximo | proxima | que vem | seguinte",
         "previous": "anterior | antes | precedente | imediatamente anterior",
         "same": "mesmo | mesma",
         "ago": "atras",
     },
     periods={
-        "all_time": "todo o periodo | desde sempre | no total geral | o periodo todo | toda a historia | de todo o tempo",
+        "all_time": (
+            "todo o periodo | desde sempre | no total geral | o periodo todo | toda a historia | de todo o tempo"
+        ),
         "today": "=hoje",
         "this_year": "acumulado do ano | ano ate agora | ytd",
         "yesterday": "=ontem",
@@ -205,21 +216,30 @@ PORTUGUESE: Final = Words(
         "regional_office:Central": "centro | regiao central | regiao centro",
     },
     topics={
-        "margin": "margem | margens | lucro | lucratividade | rentabilidade | lucrativo | rentavel | ebitda | roi | markup",
+        "margin": (
+            "margem | margens | lucro | lucratividade | rentabilidade | lucrativo | rentavel | ebitda | roi | markup"
+        ),
         "cost": (
-            "custo | custos | despesa | gasto | gastamos | gastou | salario | comissao | comissoes | imposto | desconto"
+            "custo | custos | despesa | gasto | gastamos | gastou | salario | comissao | comissoes | imposto"
+            " | desconto"
             " | cac | investimos | investimento | cobramos de frete | frete"
         ),
         "forecast": (
-            "previsao | previsoes | projecao | projecoes | prever | preveja | vamos vender | venderemos | iremos vender"
-            " | estimativa | forecast | vai vender | devemos vender | vamos fechar | vao fechar | probabilidade | chance"
+            "previsao | previsoes | projecao | projecoes | prever | preveja | vamos vender | venderemos"
+            " | iremos vender"
+            " | estimativa | forecast | vai vender | devemos vender | vamos fechar | vao fechar"
+            " | probabilidade | chance"
             " | vamos faturar | faturaremos | futuro | vai fechar | tende a | vai ser | sera | vamos bater | projete"
             " | vai crescer | ira | estime"
         ),
-        "why": "por que | =porque | por quê | motivo | motivos | razao | razoes | causa | explique por que | explica | explique",
+        "why": (
+            "por que | =porque | por quê | motivo | motivos | razao | razoes | causa | explique por que | explica"
+            " | explique"
+        ),
         "target": "meta | metas | cota | objetivo de vendas | orcamento | budget | orcado | bateu a meta | okr",
         "people": (
-            "funcionario | empregado | colaborador | idade | genero | demitir | contratar | turnover | promover | ferias"
+            "funcionario | empregado | colaborador | idade | genero | demitir | contratar | turnover"
+            " | promover | ferias"
             " | demitido | demissao | aniversario | anos de casa | bonus"
         ),
         "contact": "telefone | e-mail | email | endereco | contato | whatsapp | celular | site | cnpj | cpf",
@@ -229,56 +249,82 @@ PORTUGUESE: Final = Words(
             " | liste as oportunidades | liste as vendas | primeira venda | ultimos negocios | quais negocios"
             " | maiores oportunidades | quais oportunidades | id da oportunidade"
         ),
-        "currency": "em reais | em euros | =r$ | converter | converta | euro | libra | em pesos | bitcoin | cambio | conversao de moeda",
+        "currency": (
+            "em reais | em euros | =r$ | converter | converta | euro | libra | em pesos | bitcoin | cambio"
+            " | conversao de moeda"
+        ),
         "what_if": "se aumentarmos | se reduzirmos | simule | simulacao | se dobrarmos | cenario",
         "other_facts": (
-            "estoque | inventario | satisfacao | nps | reclamacao | churn | cancelamento | inadimplencia | pagamento"
-            " | concorrente | concorrencia | marketing digital | campanha | visita | ligacao | reuniao | entrega | prazo de entrega"
+            "mediana | desvio padrao | estoque | inventario | satisfacao | nps | reclamacao | churn"
+            " | cancelamento | inadimplencia | pagamento"
+            " | concorrente | concorrencia | marketing digital | campanha | visita | ligacao | reuniao"
+            " | entrega | prazo de entrega"
             " | origem do lead | canal | fonte do lead | suporte | chamado | devolucao | mercado | recomendacao"
             " | recomenda | deveria | devo | devemos | clima | tempo em | noticia | acoes da | bolsa | capital"
             " | receita dos clientes | fundada | fundacao | presidente | copa | jogo | piada | poema | traduza"
             " | receita de bolo | filme | musica | codigo | python | estado | cidade | hora | horas | semana que"
         ),
-        "write": "apague | apagar | delete | exclua | altere | alterar | atualize | atualizar | insira | cadastre | crie | envie | mande",
+        "write": (
+            "apague | apagar | delete | exclua | altere | alterar | atualize | atualizar | insira | cadastre"
+            " | crie | envie | mande"
+        ),
     },
     social={
         "greeting": (
-            "oi | ola | bom dia | boa tarde | boa noite | e ai | opa | tudo bem | tudo bom | como vai | oie | eai | salve"
+            "oi | ola | bom dia | boa tarde | boa noite | e ai | opa | tudo bem | tudo bom | como vai | oie"
+            " | eai | salve"
             " | como voce esta"
         ),
         "thanks": "obrigado | obrigada | valeu | brigado | agradeco | muito obrigado | obg | perfeito | otimo | show",
         "goodbye": "tchau | ate logo | ate mais | adeus | ate amanha",
         "capabilities": (
             "o que voce sabe fazer | o que voce faz | ajuda | como funciona | o que posso perguntar | me ajuda"
-            " | o que voce pode fazer | o que voce consegue fazer | quais perguntas | exemplos | como voce pode me ajudar"
+            " | o que voce pode fazer | o que voce consegue fazer | quais perguntas | exemplos"
+            " | como voce pode me ajudar"
             " | me ajude | o que da para perguntar | o que vc faz | o que vc sabe fazer | comandos | instrucoes"
-            " | o que da pra perguntar | que perguntas | quais dados voce tem | que dados voce tem | o que consegue responder"
+            " | o que da pra perguntar | que perguntas | quais dados voce tem | que dados voce tem"
+            " | o que consegue responder"
         ),
-        "identity": "quem e voce | voce e um robo | voce e uma ia | qual seu nome | qual e o seu nome | voce e humano | que modelo e voce",
+        "identity": (
+            "quem e voce | voce e um robo | voce e uma ia | qual seu nome | qual e o seu nome | voce e humano"
+            " | que modelo e voce"
+        ),
         "yes": "=sim | pode ser | isso | isso mesmo | claro | pode | quero | com certeza | exato",
         "no": "nao obrigado | deixa pra la | esquece",
     },
     markets={
-        "usd_brl": "dolar | cotacao do dolar | cotacao | dolar hoje | usd | taxa de cambio | preco do dolar | valor do dolar",
+        "usd_brl": (
+            "dolar | cotacao do dolar | cotacao | dolar hoje | usd | taxa de cambio | preco do dolar | valor do dolar"
+        ),
         "selic": "selic | taxa selic | taxa basica | juros | taxa de juros",
     },
     filler=(
-        "o | a | os | as | um | uma | de | do | da | dos | das | em | no | na | nos | nas | ao | aos | para | pra | pro"
-        " | pela | pelo | pelos | pelas | com | que | se | foi | foram | e | eh | sao | ser | era | esta | estao | estava"
-        " | estamos | tem | temos | tinha | ter | ha | houve | existem | existe | nosso | nossa | nossos | nossas | meu"
-        " | minha | meus | minhas | seu | sua | a gente | nos | eu | voce | vc | me | por favor | favor | pf | pfv | gostaria"
+        "o | a | os | as | um | uma | de | do | da | dos | das | em | no | na | nos | nas | ao | aos | para"
+        " | pra | pro"
+        " | pela | pelo | pelos | pelas | com | que | se | foi | foram | e | eh | sao | ser | era | esta"
+        " | estao | estava"
+        " | estamos | tem | temos | tinha | ter | ha | houve | existem | existe | nosso | nossa | nossos"
+        " | nossas | meu"
+        " | minha | meus | minhas | seu | sua | a gente | nos | eu | voce | vc | me | por favor | favor | pf"
+        " | pfv | gostaria"
         " | saber | quero | queria | poderia | pode | diga | dizer | diz | fala | fale | informe | informar | informa"
         " | passa | total | totais | geral | ao todo | no total | todo | toda | todos | todas | completo | completa"
         " | antes do atual | gerou | geraram | gerado | trouxe | trouxeram | teve | tiveram | tivemos | fez | fizeram"
-        " | fizemos | feito | obteve | obtivemos | registrou | deu | ate agora | ja | la | ai | aqui | isso | la do | como"
-        " | ficou | ficaram | anda | andam | vai | vao | dessa vez | atualmente | no momento | agora | numero | numeros"
+        " | fizemos | feito | obteve | obtivemos | registrou | deu | ate agora | ja | la | ai | aqui | isso"
+        " | la do | como"
+        " | ficou | ficaram | anda | andam | vai | vao | dessa vez | atualmente | no momento | agora | numero"
+        " | numeros"
         " | figura | dados | dado | valor total | em termos de | acordo com | dentro | dentro de"
         " | responsavel | respectivo | respectivamente | comercial | empresa toda | companhia | cujo | esses | essas"
         " | nome | nomes | tambem | bem | muito | mais ou menos | per | favorzinho | veja | ver | olha | consegue"
         " | conseguiu | conseguimos | conseguiram | preciso | periodo | sede | sediados | localizados | fica | ficam"
-        " | oficial | resumo | relatorio | tabela | realizado | realizada | realizadas | dolares | usd | us | fechadas"
-        " | sobre | corresponde | representa | representam | vem | veio | vieram | vez | vezes | ele tem | durante | qual e"
-        " | colocado | colocada | lugar | posicao | mostre-me | ordem | valores | quanto a | entre si | cada um | gente"
+        " | ou | ainda | trabalham | trabalha | atuam | atua | cada um dos | deram | dao | nada | coisa | alguma coisa"
+        " | oficial | resumo | relatorio | tabela | realizado | realizada | realizadas | dolares | usd | us"
+        " | fechadas"
+        " | sobre | corresponde | representa | representam | vem | veio | vieram | vez | vezes | ele tem"
+        " | durante | qual e"
+        " | colocado | colocada | lugar | posicao | mostre-me | ordem | valores | quanto a | entre si"
+        " | cada um | gente"
         " | do que | aquele | aquela | outro | outra | efetivamente | realmente | exatamente | mil | ok | certo"
     ),
 )

@@ -43,7 +43,9 @@ def _turns(draw: st.DrawFn) -> list[TurnRecord]:
 
 
 def _expected(turns: list[TurnRecord], limit: int) -> Stats:
-    users = [_expected_user(user, [turn for turn in turns if turn.user_id == user]) for user in {t.user_id for t in turns}]
+    users = [
+        _expected_user(user, [turn for turn in turns if turn.user_id == user]) for user in {t.user_id for t in turns}
+    ]
     users.sort(key=lambda user: (-user.cost_microusd, -user.tokens.total, user.user_id))
     return Stats(
         turns=len(turns),

@@ -60,8 +60,7 @@ async def test_two_processes_that_start_at_once_both_become_ready(database_url, 
     command = [sys.executable, "-c", OPEN_AND_CLOSE, database_url, str(tmp_path)]
 
     processes = [
-        subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        for _ in range(2)
+        subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(2)
     ]
 
     outputs = [process.communicate(timeout=50) for process in processes]

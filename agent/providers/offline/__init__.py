@@ -1,0 +1,12 @@
+"""What answers when there is no API key: a small planner over the sales tools, labelled as the offline demo.
+
+text ─ normalise ─ lexicon (words_*) ─ times ─ grammar + metrics ─▶ Fragment     reading
+Fragment + thread ─▶ SalesQuestion ─▶ sales_find / sales_query calls             thread, planner
+tool results ─▶ a sentence, a list or a table (speech_*)                         answers, speak
+"""
+
+from __future__ import annotations
+
+from agent.providers.offline.provider import MODEL, OfflineProvider
+
+__all__ = ["MODEL", "OfflineProvider"]

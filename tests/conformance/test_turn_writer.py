@@ -1,0 +1,158 @@
+"""`core.ports.TurnWriter`: fenced, idempotent, events and journal together."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from core.errors import StaleRun
+from core.turns import SessionRef
+from memory.backends import Memory
+from tests.conformance.conftest import Nodes
+from tests.conformance.kit import (
+    Reader,
+    answer,
+    completed,
+    delta,
+    history_of,
+    model_called,
+    open_session,
+    opening,
+    record_of,
+    said,
+    take_one,
+)
+
+
+async def test_the_journal_is_written_with_the_events(nodes: Nodes) -> None:
+    session = await open_session(nodes.one)
+    await nodes.one.queue.submit(said(session))
+    turn = await take_one(nodes.one)
+    writer = nodes.one.queue.writer(turn)
+
+    await writer.append([delta(turn, "m", "a")], [model_called(1, "a")])
+    await writer.append([], [model_called(2, "b")])
+    await nodes.one.queue.release(turn)
+
+    heir = await take_one(nodes.two)
+    assert heir.journal == (model_called(1, "a"), model_called(2, "b"))
+
+
+async def test_a_write_made_again_is_answered_again_and_counts_once(memory: Memory, session: SessionRef) -> None:
+    """A new writer of the same run begins at the same batch number, as one does whose reply was lost."""
+    await memory.queue.submit(said(session))
+    turn = await take_one(memory)
+    batch = ([delta(turn, "m", "once")], [model_called(1, "once")])
+    await memory.queue.writer(turn).append(*batch)
+
+    await memory.queue.writer(turn).append(*batch)
+
+    await memory.queue.release(turn)
+    assert (await memory.sessions.view(session)).seq == 4
+    assert (await take_one(memory)).journal == (model_called(1, "once"),)
+
+
+async def test_an_end_made_again_is_answered_again_and_counts_once(memory: Memory, session: SessionRef) -> None:
+    await memory.queue.submit(said(session))
+    await memory.queue.submit(said(session))
+    turn = await take_one(memory)
+    end = (completed(turn, "m", "olá"), history_of(turn, "olá"), record_of(turn))
+    await memory.queue.writer(turn).end(*end)
+    following = await take_one(memory)
+
+    await memory.queue.writer(turn).end(*end)
+
+    assert len(await memory.outbox.pending(5)) == 1
+    assert len(await memory.sessions.history(session)) == 1
+    assert await memory.queue.renew([following]) == []
+
+
+async def test_a_batch_from_the_future_is_refused(memory: Memory, session: SessionRef) -> None:
+    """Redis knows fewer batches than the run has made: its log was rolled back."""
+    await memory.queue.submit(said(session))
+    turn = await take_one(memory)
+    writer = memory.queue.writer(turn)
+    await writer.append([delta(turn, "m", "a")])
+    await writer.append([delta(turn, "m", "b")])
+    behind = memory.queue.writer(turn)
+
+    with pytest.raises(StaleRun):
+        await behind.append([delta(turn, "m", "a")])
+
+
+async def test_a_stale_runs_writes_are_refused_and_leave_no_trace(nodes: Nodes) -> None:
+    session = await open_session(nodes.one)
+    reader = Reader()
+    await nodes.one.log.attach(session, reader)
+    await nodes.one.queue.submit(said(session))
+    stale = await take_one(nodes.one)
+    stale_writer = nodes.one.queue.writer(stale)
+    await nodes.one.queue.release(stale)
+    winner = await take_one(nodes.two)
+
+    with pytest.raises(StaleRun):
+        await stale_writer.append([delta(stale, "m", "stale")], [model_called(1, "stale")])
+    with pytest.raises(StaleRun):
+        await stale_writer.end(completed(stale, "m", "stale"), history_of(stale, "stale"), record_of(stale))
+    await answer(nodes.two, winner, "winner")
+
+    await reader.until_seq(8)
+    assert b"stale" not in b"".join(reader.payloads)
+    assert len(await nodes.one.outbox.pending(5)) == 1
+
+
+async def test_a_run_cannot_write_after_its_end(memory: Memory, session: SessionRef) -> None:
+    await memory.queue.submit(said(session))
+    turn = await take_one(memory)
+    writer = memory.queue.writer(turn)
+    await writer.end(completed(turn, "m", ""), None, record_of(turn))
+
+    with pytest.raises(StaleRun):
+        await writer.append([delta(turn, "m", "posthumous")])
+
+
+async def test_the_end_makes_the_sessions_next_turn_ready(nodes: Nodes) -> None:
+    session = await open_session(nodes.one)
+    first, second = said(session), said(session)
+    await nodes.one.queue.submit(first)
+    await nodes.one.queue.submit(second)
+    turn = await take_one(nodes.one)
+    woken = asyncio.Event()
+    nodes.two.queue.on_ready(woken.set)
+
+    await answer(nodes.one, turn)
+
+    async with asyncio.timeout(5):
+        await woken.wait()
+    assert (await take_one(nodes.two)).input.turn_id == second.input.turn_id
+
+
+async def test_an_end_without_history_leaves_none(memory: Memory, session: SessionRef) -> None:
+    await memory.queue.submit(said(session))
+    turn = await take_one(memory)
+
+    await memory.queue.writer(turn).end(completed(turn, "m", ""), None, record_of(turn))
+
+    assert await memory.sessions.history(session) == ()
+
+
+async def test_many_runs_write_at_once_and_each_log_is_whole(nodes: Nodes) -> None:
+    sessions = [await open_session(nodes.one, f"user-{number}") for number in range(30)]
+    for session in sessions:
+        await nodes.one.queue.submit(said(session))
+    turns = await nodes.one.queue.take(30)
+
+    async def write(turn_number: int) -> None:
+        turn = turns[turn_number]
+        writer = nodes.one.queue.writer(turn)
+        await writer.append(opening(turn, "m"))
+        for number in range(50):
+            await writer.append([delta(turn, "m", f"{turn_number},", number)])
+        await writer.end(completed(turn, "m", "x"), None, record_of(turn))
+
+    await asyncio.gather(*(write(number) for number in range(30)))
+
+    views = [await nodes.two.sessions.view(turn.session) for turn in turns]
+    assert [view.seq for view in views] == [56] * 30
+    assert len(await nodes.two.outbox.pending(100)) == 30

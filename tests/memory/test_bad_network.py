@@ -1,0 +1,179 @@
+"""Replies that are lost, cut or late: each write counts once, and no reply reaches another caller."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from core.errors import BackendError
+from memory.backends import Memory, open_memory
+from tests.conformance.kit import (
+    ANA,
+    Reader,
+    answer,
+    completed,
+    delta,
+    eventually,
+    exchange,
+    history_of,
+    model_called,
+    open_session,
+    record_of,
+    said,
+    take_one,
+)
+from tests.memory.faulty import Fault, FaultyProxy, faulty_proxy
+from tests.servers import RedisServer
+
+FAULTS = ["lose_reply", "cut_reply"]
+
+
+class Far(msgspec.Struct):
+    """A node behind a bad network."""
+
+    memory: Memory
+    proxy: FaultyProxy
+
+
+@pytest.fixture
+async def far(server: RedisServer, tmp_path: Path) -> AsyncIterator[Far]:
+    async with (
+        faulty_proxy(server.url, server.folder) as (proxy, url),
+        open_memory(redis_url=url, data_dir=tmp_path, node="far") as memory,
+    ):
+        yield Far(memory=memory, proxy=proxy)
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+async def test_a_submission_whose_reply_is_lost_makes_one_turn(far: Far, fault: Fault) -> None:
+    session = await open_session(far.memory)
+    far.proxy.strike(fault, b"cid-lost")
+
+    accepted = await far.memory.queue.submit(said(session, cid="cid-lost"))
+
+    assert far.proxy.struck == 1
+    assert (accepted.seq, accepted.position) == (1, 0)
+    assert (await far.memory.sessions.view(session)).seq == 2
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+async def test_an_append_whose_reply_is_lost_is_applied_once(far: Far, fault: Fault) -> None:
+    session = await open_session(far.memory)
+    await far.memory.queue.submit(said(session))
+    turn = await take_one(far.memory)
+    writer = far.memory.queue.writer(turn)
+    far.proxy.strike(fault, b"once-only")
+
+    await writer.append([delta(turn, "m", "once-only")], [model_called(1)])
+    await writer.append([delta(turn, "m", "next")])
+
+    assert far.proxy.struck == 1
+    assert (await far.memory.sessions.view(session)).seq == 5
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+async def test_an_end_whose_reply_is_lost_is_applied_once(far: Far, fault: Fault) -> None:
+    session = await open_session(far.memory)
+    await far.memory.queue.submit(said(session))
+    turn = await take_one(far.memory)
+    far.proxy.strike(fault, b"turn.completed")
+
+    await far.memory.queue.writer(turn).end(completed(turn, "m", "x"), history_of(turn, "x"), record_of(turn))
+
+    assert far.proxy.struck == 1
+    assert len(await far.memory.outbox.pending(5)) == 1
+    assert len(await far.memory.sessions.history(session)) == 1
+
+
+async def test_a_take_whose_reply_is_lost_is_not_repeated_and_its_turn_comes_back(far: Far) -> None:
+    """Nobody knows of the lease: it runs out, and the turn is taken again."""
+    session = await open_session(far.memory)
+    await far.memory.queue.submit(said(session))
+    far.proxy.strike("lose_reply", b"nonce_")
+
+    with pytest.raises(BackendError):
+        await far.memory.queue.take(1)
+    await asyncio.sleep(3.1)
+    await far.memory.queue.reap()
+
+    await answer(far.memory, await take_one(far.memory))
+    assert (await far.memory.sessions.view(session)).turn is None
+
+
+async def test_a_redis_that_falls_silent_is_left_and_the_write_made_again(far: Far) -> None:
+    session = await open_session(far.memory)
+    await far.memory.queue.submit(said(session))
+    turn = await take_one(far.memory)
+    writer = far.memory.queue.writer(turn)
+    far.proxy.strike("silence", b"into the void")
+
+    await writer.append([delta(turn, "m", "into the void")])
+
+    assert far.proxy.struck == 1
+    assert (await far.memory.sessions.view(session)).seq == 4
+
+
+async def test_a_cancelled_callers_reply_reaches_nobody_else(far: Far) -> None:
+    """Cancelled in mid-command, as by a client that goes away: the next caller gets its own session's reply."""
+    ana, bia = await open_session(far.memory, "ana"), await open_session(far.memory, "bia")
+    await exchange(far.memory, ana, "de ana", "para ana")
+    await exchange(far.memory, bia, "de bia", "para bia")
+
+    for _ in range(50):
+        abandoned = asyncio.create_task(far.memory.sessions.view(ana))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        abandoned.cancel()
+        view = await far.memory.sessions.view(bia)
+        assert [message.content for message in view.messages] == ["de bia", "para bia"]
+
+
+async def test_calls_fail_soon_while_redis_is_away_and_work_when_it_is_back(
+    memory: Memory, server: RedisServer
+) -> None:
+    session = await open_session(memory)
+    server.kill()
+
+    with pytest.raises(BackendError) as error:
+        await memory.queue.submit(said(session, cid="cid-1"))
+    was_ready = memory.ready()
+    server.start()
+    accepted = await memory.queue.submit(said(session, cid="cid-1"))
+
+    assert error.value.retryable
+    assert not was_ready
+    await eventually(memory.ready)
+    assert accepted.position == 0
+
+
+async def test_a_write_waits_out_a_short_absence_of_redis(memory: Memory, server: RedisServer) -> None:
+    """Paused, not restarted: the run goes on, although its lease ran out meanwhile."""
+    session = await open_session(memory)
+    reader = Reader()
+    await memory.log.attach(session, reader)
+    await memory.queue.submit(said(session))
+    turn = await take_one(memory)
+    server.pause()
+    writing = asyncio.create_task(memory.queue.writer(turn).append([delta(turn, "m", "patient")]))
+    await asyncio.sleep(3.5)
+
+    server.resume()
+
+    assert await writing is None
+    await reader.until_seq(4)
+    assert reader.seqs == [1, 2, 3, 4]
+    assert await memory.queue.renew([turn]) == []
+
+
+async def test_status_and_find_of_a_foreign_tenant_stay_closed_behind_a_bad_network(far: Far) -> None:
+    session = await open_session(far.memory)
+    submission, _ = await exchange(far.memory, session)
+    far.proxy.strike("lose_reply", submission.input.turn_id.encode())
+
+    status = await far.memory.queue.status(ANA, submission.input.turn_id)
+
+    assert status.session == session

@@ -1,0 +1,14 @@
+"""Sales data: the demo's CSV files, their loader, and the tools `sales_query`, `sales_find` and `sales_sql`.
+
+    tables    what is in the database          cleaning  what the loader mends
+    loader    CSV files -> database            names     known names, found in spite of spelling
+    catalog   metrics and dimensions as data   periods   "last_quarter" -> dates (pure)
+    query     a plan -> SQLAlchemy selects     answer    rows of the selects -> one table (pure)
+    find      names in a text (pure)           tool      the three tools
+"""
+
+from tools.builtin.sales.database import create_sales_engine
+from tools.builtin.sales.loader import load_sales
+from tools.builtin.sales.tool import SalesTools
+
+__all__ = ["SalesTools", "create_sales_engine", "load_sales"]

@@ -1,0 +1,135 @@
+"""Loads the CSV files into the database, once: again only where the files have changed, and never twice at a time.
+
+Two nodes that start together agree: Postgres serialises them by an advisory lock, SQLite by its write
+lock (`BEGIN IMMEDIATE`); the second finds the first one's digest. Everything is one transaction.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import hashlib
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import date
+from pathlib import Path
+from typing import Any, Final
+
+from loguru import logger
+from sqlalchemy import delete, func, insert, select
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from tools.builtin.sales.cleaning import cleaned
+from tools.builtin.sales.tables import DATA_TABLES, accounts, dataset, metadata, products, sales_pipeline, sales_teams
+
+DATA_FOLDER: Final = Path(__file__).parent / "data"
+
+_LOCK: Final = 7_361_025_001
+"""The advisory lock's number: any, as long as nobody else in the database uses it."""
+
+_FORMAT: Final = b"2"
+"""Part of the digest: change it where the tables or the cleaning change, and every database is loaded anew."""
+
+Row = dict[str, Any]
+
+
+async def load_sales(engine: AsyncEngine, folder: Path = DATA_FOLDER) -> bool:
+    """Load the files of `folder` unless the database holds them; gives whether it loaded (about 1 s)."""
+    digest = await asyncio.to_thread(_digest, folder)
+    async with _exclusively(engine) as connection:
+        await connection.run_sync(metadata.create_all)
+        if await connection.scalar(select(dataset.c.digest)) == digest:
+            return False
+        await _replace(connection, await asyncio.to_thread(_read, folder), digest)
+    logger.info("sales.loaded", opportunities=await _count(engine))
+    return True
+
+
+@asynccontextmanager
+async def _exclusively(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+    if engine.dialect.name == "postgresql":
+        async with engine.begin() as connection:
+            await connection.execute(select(func.pg_advisory_xact_lock(_LOCK)))
+            yield connection
+        return
+    # The driver's own BEGIN is deferred, and two readers that both want to write then fail: say IMMEDIATE ourselves.
+    async with engine.connect() as plain:
+        connection = await plain.execution_options(isolation_level="AUTOCOMMIT")
+        await connection.exec_driver_sql("BEGIN IMMEDIATE")
+        try:
+            yield connection
+        except BaseException:
+            await connection.exec_driver_sql("ROLLBACK")
+            raise
+        await connection.exec_driver_sql("COMMIT")
+
+
+async def _replace(connection: AsyncConnection, rows: dict[str, list[Row]], digest: str) -> None:
+    for table in (dataset, *DATA_TABLES):
+        await connection.execute(delete(table))
+    for table in DATA_TABLES:
+        await connection.execute(insert(table), rows[table.name])
+    marker = {"digest": digest, "opportunities": len(rows[sales_pipeline.name])}
+    await connection.execute(insert(dataset), marker)
+
+
+async def _count(engine: AsyncEngine) -> int:
+    async with engine.connect() as connection:
+        return await connection.scalar(select(dataset.c.opportunities)) or 0
+
+
+def _digest(folder: Path) -> str:
+    sha256 = hashlib.sha256(_FORMAT)
+    for table in DATA_TABLES:
+        sha256.update((folder / f"{table.name}.csv").read_bytes())
+    return sha256.hexdigest()
+
+
+def _read(folder: Path) -> dict[str, list[Row]]:
+    readers: dict[str, Callable[[Row], Row]] = {
+        accounts.name: _account,
+        products.name: _product,
+        sales_teams.name: _agent,
+        sales_pipeline.name: _opportunity,
+    }
+    result: dict[str, list[Row]] = {}
+    for name, clean in readers.items():
+        with (folder / f"{name}.csv").open(encoding="utf-8", newline="") as file:
+            result[name] = [clean({key: value or None for key, value in row.items()}) for row in csv.DictReader(file)]
+    return result
+
+
+def _account(row: Row) -> Row:
+    return {
+        **row,
+        "year_established": int(row["year_established"]),
+        "revenue": float(row["revenue"]),
+        "employees": int(row["employees"]),
+        "sector": cleaned("sector", row["sector"]),
+        "sector_raw": row["sector"],
+        "office_location": cleaned("office_location", row["office_location"]),
+        "office_location_raw": row["office_location"],
+    }
+
+
+def _product(row: Row) -> Row:
+    return {**row, "product": cleaned("product", row["product"]), "sales_price": float(row["sales_price"])}
+
+
+def _agent(row: Row) -> Row:
+    return row
+
+
+def _opportunity(row: Row) -> Row:
+    return {
+        **row,
+        "product": cleaned("product", row["product"]),
+        "product_raw": row["product"],
+        "engage_date": _date(row["engage_date"]),
+        "close_date": _date(row["close_date"]),
+        "close_value": None if row["close_value"] is None else float(row["close_value"]),
+    }
+
+
+def _date(text: str | None) -> date | None:
+    return None if text is None else date.fromisoformat(text)
