@@ -22,7 +22,7 @@ from memory.feedback.feedbacks import RedisFeedbacks
 from memory.keys import Keys
 from memory.outbox.outbox import RedisOutbox
 from memory.queue.control import Control
-from memory.queue.turns import RUNNING_TURNS, RedisTurnQueue
+from memory.queue.turns import LEASE_MS, RUNNING_TURNS, RedisTurnQueue
 from memory.sessions.store import RedisSessions
 
 
@@ -51,6 +51,7 @@ async def open_memory(
     node: str,
     partitions: int = 1,
     running_turns: int = RUNNING_TURNS,
+    lease_ms: int = LEASE_MS,
     clock: Clock | None = None,
     ids: Ids | None = None,
     measure: Measure | None = None,
@@ -58,8 +59,10 @@ async def open_memory(
     """Connect to Redis at `redis_url`, or (None) run an own Valkey with its data in `data_dir` while the block lasts.
 
     `node` names this process and must be unique. All nodes must agree on `partitions`. `running_turns` is how
-    many turns of one tenant may run at once in each partition. Raises SettingsError with one line where Redis
-    cannot be reached, is too old or would evict keys, or another server runs in `data_dir`.
+    many turns of one tenant may run at once in each partition; `lease_ms` how long a turn stays an executor's
+    without a renewal. Raises SettingsError with one line where Redis
+    cannot be reached, is too old, would evict keys or holds another number of partitions, or another server
+    runs in `data_dir`.
     """
     clock, ids, measure = clock or SystemClock(), ids or SystemIds(), measure or NoMeasure()
     async with AsyncExitStack() as stack:
@@ -81,6 +84,7 @@ async def open_memory(
             ids=ids,
             measure=measure,
             running_turns=running_turns,
+            lease_ms=lease_ms,
         )
         await stack.enter_async_context(
             running(

@@ -68,13 +68,23 @@ class Database:
                 server = info_fields(await _ask(connection, "INFO", "server"))
                 memory = info_fields(await _ask(connection, "INFO", "memory"))
                 cluster = info_fields(await _ask(connection, "INFO", "cluster"))
+                check_server(server, memory, cluster)
+                await self._check_partitions(connection)
         except AuthenticationError as error:
             raise SettingsError("REDIS_URL: Redis refuses the user name or password") from error
         except (RedisError, OSError, TimeoutError) as error:
             raise SettingsError(f"REDIS_URL: Redis cannot be reached: {str(error) or 'no answer in time'}") from error
         finally:
             await connection.disconnect(nowait=True)
-        check_server(server, memory, cluster)
+
+    async def _check_partitions(self, connection: AbstractConnection) -> None:
+        """The first node writes the number of partitions down; all others must agree."""
+        own = str(self.keys.partitions)
+        written = await _ask(connection, "SET", "prosa:partitions", own, "NX", "GET")
+        if written is not None and written.decode() != own:
+            raise SettingsError(
+                f"PARTITIONS is {own}, but this Redis was written with {written.decode()}: set it to that"
+            )
 
     async def run_links(self) -> None:
         """Keep both links connected, until cancelled."""
@@ -131,9 +141,9 @@ class Database:
             raise BackendError(f"Redis refuses {script.name!r}") from error
 
 
-async def _ask(connection: AbstractConnection, *command: str) -> bytes:
+async def _ask(connection: AbstractConnection, *command: str) -> Any:
     await connection.send_command(*command, check_health=False)
-    return cast(bytes, await connection.read_response(disable_decoding=True))
+    return await connection.read_response(disable_decoding=True)
 
 
 def check_server(server: dict[bytes, bytes], memory: dict[bytes, bytes], cluster: dict[bytes, bytes]) -> None:

@@ -108,7 +108,6 @@ def _listen(host: str, port: int) -> socket.socket:
         listener.close()
         hint = f"free it, or set PORT to another, such as PORT={port + 1}" if port < 65535 else "set PORT to another"
         raise SettingsError(f"Cannot listen on {host}:{port} ({error.strerror}); {hint}.") from error
-    listener.set_inheritable(True)
     return listener
 
 

@@ -171,6 +171,10 @@ def load_settings(**overrides: Any) -> Settings:
     for name, model in (("LLM_MODEL", settings.model), *(("LLM_FALLBACKS", model) for model in settings.llm_fallbacks)):
         if ":" not in model.strip(":"):
             raise SettingsError(f"{name}: {model!r} is not of the form provider:model, such as openai:gpt-5-mini.")
+        if model.startswith("openai:") and settings.openai_api_key is None and settings.openai_base_url is None:
+            raise SettingsError(
+                f"{name} is {model!r}: set OPENAI_API_KEY, or OPENAI_BASE_URL for a server of your own."
+            )
     return settings
 
 

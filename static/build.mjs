@@ -3,11 +3,25 @@
  *
  * `node build.mjs [folder]` writes into another folder (default `dist`), so that a test can compare.
  */
-import { build } from "esbuild";
-import { fileURLToPath } from "node:url";
+import { build, transform } from "esbuild";
+import { readFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
 
 const root = fileURLToPath(new URL(".", import.meta.url));
+const target = ["es2022", "chrome111", "firefox115", "safari16.4"];
+
+/** A style sheet becomes its text, without comments and space. */
+const cssText = {
+  name: "css-text",
+  setup(/** @type {import("esbuild").PluginBuild} */ builder) {
+    builder.onLoad({ filter: /\.css$/ }, async ({ path }) => {
+      const source = await readFile(path, "utf8");
+      const { code } = await transform(source, { loader: "css", minify: true, target, charset: "utf8" });
+      return { contents: code.trim(), loader: "text" };
+    });
+  },
+};
 
 await build({
   absWorkingDir: root,
@@ -15,11 +29,11 @@ await build({
   outfile: join(resolve(root, process.argv[2] ?? "dist"), "widget.js"),
   bundle: true,
   format: "iife",
-  target: ["es2022", "chrome111", "firefox115", "safari16.4"],
+  target,
   minify: true,
   charset: "utf8",
   legalComments: "inline",
-  loader: { ".css": "text" },
+  plugins: [cssText],
   banner: {
     js: "/* Prosa chat widget. Contains streaming-markdown 0.2.15, (c) Damian Tarnawski, MIT licence. Source: static/src. */",
   },

@@ -1,4 +1,4 @@
-"""What models may do: the decorator that makes a tool, the registry that runs tools, and the tools that come with Prosa.
+"""What models may do: the decorator that makes a tool, the registry that runs tools, the tools of Prosa.
 
 Knows only `core`. Adding a tool is one new file (a function or a method under `@tool`) and its test:
 see `tools.decorator`.

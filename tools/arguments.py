@@ -92,7 +92,8 @@ def _problem(error: jsonschema_rs.ValidationError) -> str:
             unknown = ", ".join(_inside(error.instance_path, name) for name in kind.unexpected)
             return f"{unknown} is not a field here"
         case jsonschema_rs.ValidationErrorKind.Enum():
-            return f"{field} is {_shown(error.instance)}; allowed: {_allowed(kind.options)}{_hint(error.instance, kind.options)}"
+            hint = _hint(error.instance, kind.options)
+            return f"{field} is {_shown(error.instance)}; allowed: {_allowed(kind.options)}{hint}"
         case jsonschema_rs.ValidationErrorKind.AnyOf():
             expected = " or ".join(dict.fromkeys(_first(branch) for branch in kind.context if branch))
             return f"{field} is {_shown(error.instance)}; {expected}"
@@ -115,7 +116,11 @@ def _allowed(options: Any) -> str:
 
 
 def _hint(value: Any, options: Any) -> str:
-    words = nearest(value, [option for option in options if isinstance(option, str)], count=1) if isinstance(value, str) else []
+    words = (
+        nearest(value, [option for option in options if isinstance(option, str)], count=1)
+        if isinstance(value, str)
+        else []
+    )
     return f" (nearest: {words[0]})" if words else ""
 
 

@@ -106,7 +106,7 @@ class Tool:
         )
 
     async def run(self, arguments: dict[str, Any], context: ToolContext) -> ToolOutcome:
-        """Call the function with checked arguments. Raises what the function raises, msgspec.ValidationError for others."""
+        """Call the function with checked arguments. Raises what it raises, msgspec.ValidationError for others."""
         values = msgspec.structs.asdict(msgspec.convert(arguments, self._signature.arguments))
         if self._signature.context_parameter is not None:
             values[self._signature.context_parameter] = context

@@ -31,9 +31,7 @@ class Registry:
             if tool.spec.name in self._tools:
                 raise ValueError(f"two tools are named {tool.spec.name!r}")
             self._tools[tool.spec.name] = tool
-        self._readers = {
-            name: ArgumentsReader(name, tool.spec.parameters) for name, tool in self._tools.items()
-        }
+        self._readers = {name: ArgumentsReader(name, tool.spec.parameters) for name, tool in self._tools.items()}
         self._specs = tuple(self._tools[name].spec for name in sorted(self._tools))
 
     def specs(self) -> tuple[ToolSpec, ...]:
@@ -78,8 +76,9 @@ class Registry:
 
 async def _run(tool: Tool, arguments: dict[str, Any], context: ToolContext) -> ToolOutcome:
     name = tool.spec.name
+    deadline = asyncio.timeout(tool.spec.timeout_s)
     try:
-        async with asyncio.timeout(tool.spec.timeout_s) as deadline:
+        async with deadline:
             return await tool.run(arguments, context)
     except ToolError:
         raise

@@ -103,6 +103,8 @@ def _inlined(node: Any, definitions: Mapping[str, Any], inside: tuple[str, ...])
             result[key] = value
         elif key not in _LEFT_OUT:
             result[key] = _inlined(value, definitions, inside)
+    if "enum" in result and all(isinstance(option, str) for option in result["enum"]):
+        result["type"] = "string"  # Gemini wants it said
     if "properties" in result or (result.get("type") == "object" and "additionalProperties" not in result):
         result["additionalProperties"] = False
     return result

@@ -1,7 +1,7 @@
 -- The last append of a turn: events, history, books, the lease freed and the session's next turn made ready, together.
 -- KEYS[1] partition prefix
 -- ARGV: 1 instance  2 session  3 turn  4 fence  5 nonce  6 batch  7 epoch  8 state  9 history entry or ''  10 record
---       11 history entries kept  12.. events
+--       11 history entries kept at most  12 bytes of them kept at most  13.. events
 -- Reply: as append. An ended turn keeps its nonce and batch, so that a lost reply is given again.
 local sid, turn_id = ARGV[2], ARGV[3]
 local turn_key = TAG .. 't:' .. turn_id
@@ -14,12 +14,18 @@ if meta.current ~= turn_id or meta.fence ~= ARGV[4] or meta.nonce ~= ARGV[5] the
 end
 if meta.epoch ~= ARGV[7] or tonumber(meta.batch) + 1 ~= tonumber(ARGV[6]) then return {'rolled_back', sid} end
 local bodies = {}
-for i = 12, #ARGV do bodies[#bodies + 1] = ARGV[i] end
+for i = 13, #ARGV do bodies[#bodies + 1] = ARGV[i] end
 local seq = add_events(sid, meta.epoch, tonumber(meta.seq), bodies)
 redis.call('HSET', TAG .. 's:' .. sid, 'seq', whole(seq), 'batch', ARGV[6])
 if ARGV[9] ~= '' then
-  redis.call('RPUSH', TAG .. 'h:' .. sid, ARGV[9])
-  redis.call('LTRIM', TAG .. 'h:' .. sid, -tonumber(ARGV[11]), -1)
+  local history = TAG .. 'h:' .. sid
+  local count = redis.call('RPUSH', history, ARGV[9])
+  local size = tonumber(meta.history_bytes or '0') + #ARGV[9]
+  while count > 1 and (count > tonumber(ARGV[11]) or size > tonumber(ARGV[12])) do
+    size = size - #redis.call('LPOP', history)
+    count = count - 1
+  end
+  redis.call('HSET', TAG .. 's:' .. sid, 'history_bytes', whole(size))
 end
 redis.call('HSET', turn_key, 'fence', ARGV[4], 'nonce', ARGV[5], 'batch', ARGV[6])
 close_turn(sid, meta, turn_id, ARGV[8], ARGV[10])
@@ -27,7 +33,7 @@ local journal = TAG .. 'j:' .. turn_id
 local entries = redis.call('LRANGE', journal, 0, -1)
 for i = #entries, 1, -1 do
   if string.sub(entries[i], 1, 22) == '{"kind":"model_called"' then
-    redis.call('HSET', turn_key, 'last_call', entries[i])
+    redis.call('SET', TAG .. 'k:' .. turn_id, entries[i], 'EX', LAST_CALL_TTL_S)
     break
   end
 end

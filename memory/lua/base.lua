@@ -2,13 +2,15 @@
 -- carries the hash tag, and every other key is made from it, so that all of them are in one slot.
 --   s:<session>  HASH    meta: tenant user_id name epoch instance seq floor view_seq created_ms
 --                              current (the turn that is ready or running, or '') latest (accepted last)
---                              fence nonce batch cancel of the current run; or only `erased` and whose it was
+--                              fence nonce batch cancel of the current run, history_bytes;
+--                              of an erased session only `erased` and whose it was
 --   l:<session>  STREAM  the log, one entry an append: id `<last seq>-0`, f = first seq, d = JSON array of events
 --   v:<session>  STRING  the fold of the log up to meta.view_seq       h:<session> LIST    history entries
 --   i:<session>  LIST    turns that wait behind the current one        f:<session> HASH    feedback by message id
 --   c:<session>  HASH    remembered replies by cid                     cx:<session> ZSET   their expiry in ms
 --   e:<session>  ZSET    first seq of lately ended turns, by end in ms ts:<session> ZSET   turn ids, by acceptance in ms
 --   t:<turn>     HASH    a turn                                        j:<turn>    LIST    its journal
+--   k:<turn>     STRING  the last model call of an ended turn, for a while
 --   r:<tenant>   LIST    ready turns    tenants LIST tenants with ready turns, in turn
 --   b:<tenant>   SET     turns under a lease    leases ZSET turns by the end of their lease in ms
 --   outbox       STREAM  records for SQL
@@ -17,6 +19,7 @@ local TAG = KEYS[1]
 local INSTANCE = ARGV[1]
 local SESSION_TTL_S = 2592000 -- 30 days after the last turn
 local TURN_TTL_S = 86400 -- a day after its end
+local LAST_CALL_TTL_S = 900 -- it may hold a whole prompt, and is asked for by those who wait for the turn's end
 
 local function now_ms()
   local t = redis.call('TIME')

@@ -26,4 +26,5 @@ if meta.current == turn_id then
 else
   redis.call('LREM', TAG .. 'i:' .. sid, 1, turn_id)
 end
+keep_session(sid)
 return {'ok', sid, 'cancelled'}

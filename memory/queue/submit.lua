@@ -37,7 +37,7 @@ redis.call('HSET', TAG .. 't:' .. turn_id, 'session_id', sid, 'tenant', tenant, 
   'first_seq', whole(before + 1), 'first_epoch', meta.epoch)
 redis.call('EXPIRE', TAG .. 't:' .. turn_id, SESSION_TTL_S)
 redis.call('ZADD', TAG .. 'ts:' .. sid, whole(now), turn_id)
-redis.call('ZREMRANGEBYSCORE', TAG .. 'ts:' .. sid, '-inf', whole(now - SESSION_TTL_S * 1000))
+redis.call('ZREMRANGEBYSCORE', TAG .. 'ts:' .. sid, '-inf', whole(now - 3 * TURN_TTL_S * 1000))
 if ahead == 0 then
   redis.call('HSET', TAG .. 's:' .. sid, 'current', turn_id)
   make_ready(tenant, turn_id, false)

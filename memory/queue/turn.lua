@@ -3,9 +3,9 @@
 -- ARGV: 1 instance  2 turn
 -- Reply: {'ok', turn, session, tenant, user, state, input, record or '', last model call or ''} | unknown_turn
 local turn_id = ARGV[2]
-local t = redis.call('HMGET', TAG .. 't:' .. turn_id, 'session_id', 'tenant', 'user_id', 'state', 'input', 'record', 'last_call')
+local t = redis.call('HMGET', TAG .. 't:' .. turn_id, 'session_id', 'tenant', 'user_id', 'state', 'input', 'record')
 if not t[1] then return {'unknown_turn', turn_id} end
-local last_call = t[7]
+local last_call = redis.call('GET', TAG .. 'k:' .. turn_id)
 if not last_call then
   local entries = redis.call('LRANGE', TAG .. 'j:' .. turn_id, 0, -1)
   for i = #entries, 1, -1 do

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any, Final, Literal, cast, get_args
 
 import msgspec
 from loguru import logger
 
 from core.clock import Clock
-from core.errors import BackendError, UserError
+from core.errors import BackendError, SessionErased, UserError
 from core.events import MessageCreated, TurnCancelled, TurnQueued
 from core.ids import Ids
 from core.measurements import Measure
@@ -66,7 +67,9 @@ class RedisTurnQueue:
         ids: Ids,
         measure: Measure,
         running_turns: int = RUNNING_TURNS,
+        lease_ms: int = LEASE_MS,
     ) -> None:
+        self._lease_ms = lease_ms
         self._database = database
         self._keys = database.keys
         self._gate = gate
@@ -197,30 +200,37 @@ class RedisTurnQueue:
         )
 
     async def take(self, limit: int) -> Sequence[TakenTurn]:
-        """Take up to `limit` ready turns, from the partitions in turn."""
+        """Take up to `limit` ready turns, from the partitions in turn.
+
+        BackendError: nothing was taken, or what was comes back when its leases run out. Never repeated by itself.
+        """
         first = next(self._first_partition)
         taken: list[TakenTurn] = []
         for offset in range(self._keys.partitions):
-            if len(taken) >= limit:
-                break
-            taken += await self._take((first + offset) % self._keys.partitions, limit - len(taken))
+            partition = (first + offset) % self._keys.partitions
+            try:
+                stale = await self._take(partition, limit, taken)
+                for session in stale:
+                    await self._gate.rebase(session)
+                if stale:
+                    await self._take(partition, limit, taken)
+            except BackendError:
+                if not taken:
+                    raise
+                return taken
         return taken
 
-    async def _take(self, partition: int, limit: int) -> list[TakenTurn]:
-        taken: list[TakenTurn] = []
-        for _ in range(2):  # a second time where sessions of another Redis process had to begin anew
-            wanted = limit - len(taken)
-            nonces = [self._ids.new("nonce") for _ in range(wanted)]
-            reply = await self._database.call(
-                TAKE, partition, wanted, LEASE_MS, self._running_turns, self._node, *nonces, retry=False
-            )
-            taken += [_taken(item) for item in reply[2:] if item[0] == b"taken"]
-            stale = [_session(item) for item in reply[2:] if item[0] == b"stale_instance"]
-            for session in stale:
-                await self._gate.rebase(session)
-            if not stale or len(taken) >= limit:
-                break
-        return taken
+    async def _take(self, partition: int, limit: int, taken: list[TakenTurn]) -> list[SessionRef]:
+        """Add turns to `taken`; gives the sessions of another Redis process, which have to begin anew first."""
+        wanted = limit - len(taken)
+        if wanted <= 0:
+            return []
+        nonces = [self._ids.new("nonce") for _ in range(wanted)]
+        reply = await self._database.call(
+            TAKE, partition, wanted, self._lease_ms, self._running_turns, self._node, *nonces, retry=False
+        )
+        taken += [_taken(item) for item in reply[2:] if item[0] == b"taken"]
+        return [_session(item) for item in reply[2:] if item[0] == b"stale_instance"]
 
     async def renew(self, turns: Sequence[TakenTurn]) -> Sequence[str]:
         """Renew all leases, one command a partition; cancelled turns are told again. Gives the stale turn_ids."""
@@ -231,7 +241,7 @@ class RedisTurnQueue:
             arguments += [turn.input.turn_id, session_id, turn.fence, turn.nonce]
         stale: list[str] = []
         for partition, arguments in by_partition.items():
-            reply = await self._database.call(RENEW, partition, LEASE_MS, *arguments)
+            reply = await self._database.call(RENEW, partition, self._lease_ms, *arguments)
             for index in range(2, len(reply), 2):
                 turn_id, what = reply[index].decode(), reply[index + 1].decode()
                 if what == "stale":
@@ -250,8 +260,9 @@ class RedisTurnQueue:
         return count
 
     async def release(self, turn: TakenTurn) -> None:
-        """Give a turn back at once; nothing happens where another run has it."""
-        await self._gate.call(RELEASE, turn.session, turn.input.turn_id, turn.fence, turn.nonce)
+        """Give a turn back at once; nothing happens where another run has it or its session is gone."""
+        with suppress(SessionErased, UserError):
+            await self._gate.call(RELEASE, turn.session, turn.input.turn_id, turn.fence, turn.nonce)
 
     def on_ready(self, wake: Callable[[], None]) -> None:
         """Call `wake` whenever turns may have become ready anywhere."""

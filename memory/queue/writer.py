@@ -16,7 +16,8 @@ from memory.link import Argument
 from memory.scripts import APPEND, END, Script
 
 HISTORY_ENTRIES: Final = 200
-"""How many ended turns a session's history keeps."""
+HISTORY_BYTES: Final = 512 * 1024
+"""What a session's history keeps of ended turns at most; the last one is always kept."""
 
 
 class RedisTurnWriter:
@@ -45,7 +46,7 @@ class RedisTurnWriter:
         """The last append; with it the turn is off the queue."""
         entry = b"" if history is None else JSON.encode(history)
         bodies = [JSON.encode(event) for event in events]
-        await self._write(END, record.outcome, entry, JSON.encode(record), HISTORY_ENTRIES, *bodies)
+        await self._write(END, record.outcome, entry, JSON.encode(record), HISTORY_ENTRIES, HISTORY_BYTES, *bodies)
         self._ended(self._turn.session)
 
     async def _write(self, script: Script, *arguments: Argument) -> Reply:

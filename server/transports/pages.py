@@ -33,8 +33,11 @@ class Pages:
             Route("/", self._file("index.html"), methods=["GET"]),
             Route("/widget.js", self._file("dist/widget.js"), methods=["GET"]),
             Route("/docs", self._file("docs/index.html"), methods=["GET"]),
+            Route("/docs/api", self._file("docs/api.html"), methods=["GET"]),
+            Route("/docs/live", self._file("docs/live.html"), methods=["GET"]),
             Route("/docs/{name}.json", self.document, methods=["GET"]),
-            Mount("/static", _Policed(StaticFiles(directory=self._folder))),
+            Mount("/static/docs", _Policed(StaticFiles(directory=self._folder / "docs"))),
+            Mount("/static", _Policed(StaticFiles(directory=self._folder / "assets"))),
         ]
 
     async def document(self, request: Request) -> Response:

@@ -73,7 +73,10 @@ export class Connection extends EventTarget {
   /** Be connected now: at once where a delay runs, and with a proof of life where a connection stands. */
   wake() {
     if (this.stopReason !== null) return;
-    if (this.socket === null) return this.#connect();
+    if (this.socket === null) {
+      this.#connect();
+      return;
+    }
     this.run(this.session.wake(Date.now()));
     setTimeout(() => this.#tick(), PROBE_CHECK_MS);
   }

@@ -76,3 +76,21 @@ export const SIGNALS = new Set([
   "pong",
   "server.draining",
 ]);
+
+/**
+ * The frames of a text: one object, or an array of them. What is neither is left out.
+ * @param {string} data
+ * @returns {Frame[]}
+ */
+export function parseFrames(data) {
+  /** @type {unknown} */
+  let value;
+  try {
+    value = JSON.parse(data);
+  } catch {
+    return [];
+  }
+  return (Array.isArray(value) ? value : [value]).filter(
+    (frame) => typeof frame === "object" && frame !== null && typeof frame.type === "string",
+  );
+}

@@ -17,11 +17,10 @@
  */
 import { apply, fromSnapshot } from "./fold.js";
 import { Outbox } from "./outbox.js";
-import { MESSAGE_CHARS, SIGNALS } from "./protocol.js";
+import { MESSAGE_CHARS, SIGNALS, parseFrames } from "./protocol.js";
+import { Pulse } from "./pulse.js";
 
 const OPEN_TIMEOUT_MS = 10_000;
-const PROBE_MS = 3_000;
-const SILENCE_GRACE_MS = 10_000;
 const HISTORY_PAGE = 50;
 
 export class Session {
@@ -65,8 +64,7 @@ export class Session {
     this.typing = null;
     this.liveSince = 0;
     this.drainMs = 0;
-    this.heartbeatMs = 25_000;
-    this.lastFrameAt = 0;
+    this.pulse = new Pulse(now);
     /** @type {Record<string, string>} */
     this.credential = {};
     this.openCid = "";
@@ -74,9 +72,6 @@ export class Session {
     /** @type {number | null} when a refused but retryable open is repeated */
     this.reopenAt = null;
     this.gaps = 0;
-    this.pinged = false;
-    /** @type {number | null} */
-    this.probeSince = null;
     /** @type {Action[]} */
     this.actions = [];
   }
@@ -90,9 +85,7 @@ export class Session {
    */
   connected(now, credential) {
     this.credential = credential;
-    this.lastFrameAt = now;
-    this.pinged = false;
-    this.probeSince = null;
+    this.pulse.begin(now);
     this.drainMs = 0;
     this.gaps = 0;
     this.outbox.rewind();
@@ -126,10 +119,8 @@ export class Session {
    * @param {number} now
    */
   received(data, now) {
-    this.lastFrameAt = now;
-    this.pinged = false;
-    this.probeSince = null;
-    for (const frame of parse(data)) this.#receive(frame, now);
+    this.pulse.begin(now);
+    for (const frame of parseFrames(data)) this.#receive(frame, now);
     return this.#take();
   }
 
@@ -149,8 +140,7 @@ export class Session {
    * @param {number} now
    */
   wake(now) {
-    if (this.phase !== "away" && this.phase !== "stopped" && this.probeSince === null) {
-      this.probeSince = now;
+    if (this.phase !== "away" && this.phase !== "stopped" && this.pulse.probe(now)) {
       this.#send({ type: "ping", t: now });
     }
     return this.#take();
@@ -258,7 +248,7 @@ export class Session {
     if (frame.re !== undefined && frame.re !== this.openCid) return;
     this.sessionId = frame.session_id;
     this.userId = frame.user_id ?? this.userId;
-    this.heartbeatMs = frame.heartbeat?.interval_ms ?? this.heartbeatMs;
+    this.pulse.intervalMs = frame.heartbeat?.interval_ms ?? this.pulse.intervalMs;
     this.limits = { ...this.limits, ...frame.limits };
     this.phase = "catching-up";
     this.expectSnapshot = !frame.recovered;
@@ -402,17 +392,13 @@ export class Session {
 
   /** @param {number} now */
   #watch(now) {
-    const silentMs = now - this.lastFrameAt;
-    if (this.probeSince !== null && now - this.probeSince >= PROBE_MS) return this.#act({ kind: "close", why: "probe" });
-    if (silentMs >= this.heartbeatMs + SILENCE_GRACE_MS) return this.#act({ kind: "close", why: "silence" });
-    if (silentMs >= this.heartbeatMs && !this.pinged) {
-      this.pinged = true;
-      this.#send({ type: "ping", t: now });
-    }
+    const waits = this.phase === "opening" && this.reopenAt === null;
+    if (waits && now - this.openedAt >= OPEN_TIMEOUT_MS) return this.#act({ kind: "close", why: "open" });
+    const symptom = this.pulse.check(now);
+    if (symptom === "quiet") this.#send({ type: "ping", t: now });
+    else if (symptom !== null) return this.#act({ kind: "close", why: symptom });
     if (this.reopenAt !== null && now >= this.reopenAt) this.#open(now);
-    else if (this.phase === "opening" && this.reopenAt === null && now - this.openedAt >= OPEN_TIMEOUT_MS) {
-      this.#act({ kind: "close", why: "open" });
-    }
+    return undefined;
   }
 
   /** Send the next message that waits. @param {number} now */
@@ -450,18 +436,4 @@ export class Session {
     this.actions = [];
     return actions;
   }
-}
-
-/** @param {string} data @returns {Frame[]} */
-function parse(data) {
-  /** @type {unknown} */
-  let value;
-  try {
-    value = JSON.parse(data);
-  } catch {
-    return [];
-  }
-  return (Array.isArray(value) ? value : [value]).filter(
-    (frame) => typeof frame === "object" && frame !== null && typeof frame.type === "string",
-  );
 }

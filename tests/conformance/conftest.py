@@ -15,6 +15,8 @@ from memory.backends import Memory, open_memory
 from tests.conformance.kit import open_session
 from tests.servers import RedisServer, debian_redis, redis_server, valkey_server
 
+LEASE_MS = 900
+"""Short, so that the suites need not wait long for one to run out."""
 _NO_REDIS = "redis-server is not installed (Debian: apt-get install redis-server)"
 
 
@@ -43,7 +45,11 @@ async def nodes(server: RedisServer, request: pytest.FixtureRequest, tmp_path: P
         one, two = [
             await stack.enter_async_context(
                 open_memory(
-                    redis_url=server.url, data_dir=tmp_path, node=SystemIds().new("node"), partitions=request.param
+                    redis_url=server.url,
+                    data_dir=tmp_path,
+                    node=SystemIds().new("node"),
+                    partitions=request.param,
+                    lease_ms=LEASE_MS,
                 )
             )
             for _ in range(2)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+import msgspec
 import pytest
 
 from core.errors import SessionErased, UserError
@@ -153,13 +154,39 @@ async def test_a_long_session_stays_bounded_in_view_and_history(memory: Memory, 
     for _ in range(210):
         await exchange(memory, session, "oi", text)
 
+    history = await memory.sessions.history(session)
     view = await memory.sessions.view(session)
+    again = await memory.sessions.view(session)
 
-    assert len(await memory.sessions.history(session)) == 200
+    assert 100 < len(history) <= 200
+    assert sum(len(msgspec.json.encode(entry)) for entry in history) <= 512 * 1024
     assert len(trimmed(view).messages) == 50
     assert view.messages[-1].content == text
-    assert (await memory.sessions.view(session)).messages[-50:] == view.messages[-50:]
-    assert (await memory.sessions.view(session)).more
+    assert again.messages[-50:] == view.messages[-50:]
+    assert again.more
+
+
+async def test_every_key_of_a_session_runs_out_some_day(nodes: Nodes) -> None:
+    session = await open_session(nodes.one)
+    _, message_id = await exchange(nodes.one, session)
+    record = FeedbackRecord(
+        session_id=session.session_id, tenant="default", user_id="ana", message_id=message_id, score=1, by="ana", ts=1
+    )  # fmt: skip
+    await nodes.one.feedbacks.put(session, ANA, "cid-f", "d", record)
+    cancelled = said(session)
+    await nodes.one.queue.submit(cancelled)
+    await nodes.one.queue.cancel(session, cancelled.input.turn_id, "user")
+    await nodes.one.queue.submit(said(session))
+    await nodes.one.queue.submit(said(session))
+    turn = await take_one(nodes.one)
+    await nodes.one.queue.writer(turn).append([], [model_called(1)])
+
+    with nodes.server.client() as client:
+        lasting = {key.split(b":")[2] for key in client.scan_iter("prosa:{*") if client.ttl(key) == -1}
+        kinds = {key.split(b":")[2] for key in client.scan_iter("prosa:{*")}
+
+    assert lasting == {b"outbox", b"leases", b"b"}
+    assert {b"s", b"l", b"h", b"i", b"f", b"c", b"cx", b"e", b"ts", b"t", b"j", b"k", b"u"} <= kinds
 
 
 async def test_sessions_of_gives_all_of_a_user_and_nobody_elses(memory: Memory) -> None:

@@ -12,7 +12,7 @@ import pytest
 from core.errors import StaleRun, UserError
 from core.turns import Principal, SessionRef
 from memory.backends import Memory, open_memory
-from tests.conformance.conftest import Nodes
+from tests.conformance.conftest import LEASE_MS, Nodes
 from tests.conformance.kit import (
     ANA,
     BRIDGE,
@@ -29,7 +29,7 @@ from tests.conformance.kit import (
     take_one,
 )
 
-LEASE_S = 3.0
+LEASE_S = LEASE_MS / 1000
 
 # ---------------------------------------------------------------- submit
 
@@ -293,17 +293,26 @@ async def test_tenants_are_taken_in_turn(memory: Memory) -> None:
 
 async def test_a_tenant_at_its_cap_waits_and_the_others_go_on(nodes: Nodes, tmp_path: Path) -> None:
     async with open_memory(
-        redis_url=nodes.server.url, data_dir=tmp_path, node="capped", partitions=1, running_turns=1
+        redis_url=nodes.server.url,
+        data_dir=tmp_path,
+        node="capped",
+        partitions=nodes.one.database.keys.partitions,
+        running_turns=1,
     ) as memory:
-        for user_id, tenant in [("ana", "loud"), ("bia", "loud"), ("eva", "quiet")]:
-            await memory.queue.submit(said(await open_session(memory, user_id, tenant=tenant)))
+        for number, tenant in enumerate(["loud"] * 8 + ["quiet"]):
+            await memory.queue.submit(said(await open_session(memory, f"user-{number}", tenant=tenant)))
 
-        taken = await memory.queue.take(5)
-        assert await memory.queue.take(5) == []
-        await answer(memory, taken[0])
+        taken = await memory.queue.take(9)
+        full = await memory.queue.take(9)
+        loud = next(turn for turn in taken if turn.session.tenant == "loud")
+        await answer(memory, loud)
+        after = await memory.queue.take(9)
 
-        assert sorted(turn.session.tenant for turn in taken) == ["loud", "quiet"]
-        assert [turn.session.tenant for turn in await memory.queue.take(5)] == ["loud"]
+        tenants = [turn.session.tenant for turn in taken]
+        assert tenants.count("quiet") == 1
+        assert tenants.count("loud") == memory.database.keys.partitions
+        assert full == []
+        assert [turn.session.tenant for turn in after] == ["loud"]
 
 
 async def test_a_waiting_executor_is_woken_from_any_node(nodes: Nodes) -> None:

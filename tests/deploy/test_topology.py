@@ -22,7 +22,7 @@ from tests.deploy.topology import AUTHORIZATION, Topology, running_topology
 
 QUESTION = "Quais foram as vendas do mês passado?"
 REVENUE = "938.943"
-"""December 2017, the last month of the demo data, as Portuguese writes it."""
+"""Revenue of November 2017, the month before the demo's today (2017-12-31), as Portuguese writes it."""
 
 pytestmark = [pytest.mark.system, pytest.mark.slow, pytest.mark.timeout(120)]
 TURN_ENDS = {"turn.completed", "turn.failed", "turn.cancelled"}
@@ -181,12 +181,15 @@ async def frames_to(connection: ClientConnection, last: set[str]) -> AsyncIterat
 
 
 async def until(lines: AsyncIterator[str], last: str) -> list[dict[str, Any]]:
-    """Server-sent events to the first of type `last`."""
+    """Server-sent events to the first of type `last`; an event whose data names no type has that of its `event:` line."""
     events: list[dict[str, Any]] = []
+    kind = ""
     async for line in lines:
-        if line.startswith("data: "):
-            read = json.loads(line.removeprefix("data: "))
-            events.extend(read if isinstance(read, list) else [read])
+        field, _, value = line.partition(": ")
+        if field == "event":
+            kind = value
+        elif field == "data":
+            events.append({"type": kind} | json.loads(value))
             if events[-1]["type"] == last:
                 return events
     raise AssertionError(f"the stream ended before {last}: {types_of(events)}")

@@ -177,3 +177,18 @@ async def test_status_and_find_of_a_foreign_tenant_stay_closed_behind_a_bad_netw
     status = await far.memory.queue.status(ANA, submission.input.turn_id)
 
     assert status.session == session
+
+
+async def test_a_pubsub_connection_that_falls_silent_is_replaced_and_nothing_is_missing(far: Far) -> None:
+    session, other = await open_session(far.memory, "ana"), await open_session(far.memory, "bia")
+    reader = Reader()
+    await far.memory.log.attach(session, reader)
+    far.proxy.strike("silence", b"SSUBSCRIBE")
+    with pytest.raises(BackendError):
+        await far.memory.log.attach(other, Reader())
+
+    await exchange(far.memory, session)
+
+    await reader.until_seq(7, timeout_s=20)
+    assert reader.seqs == [1, 2, 3, 4, 5, 6, 7]
+    assert (await far.memory.log.attach(other, Reader())).seq == 0

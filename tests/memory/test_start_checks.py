@@ -62,3 +62,11 @@ def test_a_redis_that_is_too_old(version: bytes) -> None:
 @pytest.mark.parametrize("version", [b"7.0.15", b"7.2.4", b"8.0.0", b"10.1.2"])
 def test_a_redis_that_is_new_enough(version: bytes) -> None:
     check_server({b"redis_version": version}, {b"maxmemory_policy": b"noeviction"}, {b"cluster_enabled": b"0"})
+
+
+async def test_a_node_with_another_number_of_partitions(tmp_path: Path) -> None:
+    with valkey_server() as server:
+        async with open_memory(redis_url=server.url, data_dir=tmp_path, node="one", partitions=1):
+            with pytest.raises(SettingsError, match="PARTITIONS is 2, but this Redis was written with 1"):
+                async with open_memory(redis_url=server.url, data_dir=tmp_path, node="two", partitions=2):
+                    pytest.fail("it started")

@@ -171,6 +171,14 @@ def test_a_command_is_sent_once_a_connection_until_it_is_answered(peer: Peer) ->
     assert peer.say({"type": "ok", "re": "c1"} | OK) == []
 
 
+def test_an_answered_message_is_not_sent_again_by_a_reconnect(peer: Peer) -> None:
+    peer.client.send("k", message(), 0.0)
+    peer.say({"type": "ok", "re": "c1"} | OK)
+    peer.client.disconnected(1006, 0.0)
+    peer.connect()
+    assert frames(peer.say(peer.opened("o2", recovered=True), LIVE)) == []
+
+
 def test_a_command_of_no_session_needs_any_open_one(peer: Peer) -> None:
     sent = frames(peer.client.send(None, DeliveryTake(cid="d", channel="whatsapp", limit=1), 0.0))
     assert sent == [{"type": "delivery.take", "cid": "d", "channel": "whatsapp", "limit": 1}]

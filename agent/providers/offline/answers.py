@@ -14,6 +14,7 @@ from agent.providers.offline.speech import Speech
 
 _ROSTER: Final = frozenset({"list_price", "accounts", "agents", "products"})
 _ADDITIVE: Final = frozenset({"revenue", "won_deals", "lost_deals", "closed_deals", "open_deals", "opportunities"})
+_COUNTS: Final = frozenset({*_ADDITIVE, *_ROSTER} - {"revenue", "list_price"})
 _OPEN: Final = frozenset({"open_deals", "open_pipeline_value"})
 _MOST_NAMES: Final = 40
 """A longer list of names under a count is left out."""
@@ -70,19 +71,28 @@ def _body(told: _Told) -> str:
         return _ranked(told, question.rank)
     if question.shape == "count":
         return _count(told)
-    if not rows or (not question.by and _only_nulls(told)):
+    if question.shape == "names":
+        return _members(told)
+    if not rows or (not question.by and _is_empty(told)):
         return told.fill(told.speech.no_rows)
     if not question.by:
         return _single(told)
-    if question.shape == "names":
-        return _members(told)
     if question.limit == 1 and len(rows) == 1:
-        return _winner(told, told.speech.highest if question.descending else told.speech.lowest, rows[0])
+        return _winner(told, _superlative(told), rows[0])
     return _table(told)
 
 
-def _only_nulls(told: _Told) -> bool:
-    return all(row.get(metric) is None for row in told.rows for metric in told.question.metrics)
+def _is_empty(told: _Told) -> bool:
+    """Whether a total of nothing was found, now and in the time that it is compared with."""
+    names = (*told.question.metrics, *(f"{metric}_before" for metric in told.question.metrics))
+    return not any(row.get(each) for row in told.rows for each in names)
+
+
+def _superlative(told: _Told) -> str:
+    speech, descending = told.speech, told.question.descending
+    if told.question.metrics[0] in _COUNTS:
+        return speech.most if descending else speech.fewest
+    return speech.highest if descending else speech.lowest
 
 
 def _single(told: _Told) -> str:
@@ -129,7 +139,10 @@ def _count(told: _Told) -> str:
     speech = told.speech
     dimension = told.question.by[0]
     members = [row for row in told.rows if row.get(dimension) is not None]
-    line = told.fill(speech.counted, count=number(len(members), speech), members=speech.plurals[dimension])
+    at_least = "≥ " if told.data.get("truncated") else ""
+    line = told.fill(
+        speech.counted, count=f"{at_least}{number(len(members), speech)}", members=speech.plurals[dimension]
+    )
     if not members or len(members) > _MOST_NAMES or told.data.get("truncated"):
         return line.rstrip(":") + "."
     return f"{line} {', '.join(name(row[dimension], speech) for row in members)}."
@@ -139,12 +152,15 @@ def _members(told: _Told) -> str:
     speech = told.speech
     dimension = told.question.by[0]
     template = speech.members_without if told.question.empty == "only" else speech.members
-    heading = told.fill(template, members=capital(speech.plurals[dimension]), count=number(len(told.rows), speech))
+    rows = [row for row in told.rows if row.get(dimension) is not None]
+    heading = told.fill(template, members=capital(speech.plurals[dimension]), count=number(len(rows), speech))
+    if not rows:
+        return heading.rstrip(":") + "."
     with_price = told.question.metrics[0] == "list_price"
     lines = (
         f"- {name(row.get(dimension), speech)}"
         + (f": {figure(row.get('list_price'), 'list_price', speech)}" if with_price else "")
-        for row in told.rows
+        for row in rows
     )
     return "\n".join((heading, "", *lines))
 
@@ -170,8 +186,9 @@ def _table(told: _Told) -> str:
         cells += [f"{number(100 * _amount(row.get(shared)) / total, speech, 2)}%"] if shared and total else []
         lines.append("| " + " | ".join(cells) + " |")
     other = days_in(told.data.get("compare_to"))
-    against = f" {speech.before}: {time(other, speech)}." if compared and other is not None else ""
-    return "\n".join((told.fill(speech.heading) + capital(against), "", *lines))
+    against = f" ({speech.before}: {time(other, speech)})" if compared and other is not None else ""
+    heading = told.fill(speech.heading).removesuffix(":")
+    return "\n".join((f"{heading}{against}:", "", *lines))
 
 
 def _is_whole(told: _Told) -> bool:

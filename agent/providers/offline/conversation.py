@@ -10,7 +10,7 @@ from typing import Any, Final
 import msgspec
 
 from agent.providers.offline.periods import Days
-from agent.providers.offline.question import SalesQuestion
+from agent.providers.offline.question import ALL_ROWS, SalesQuestion
 from agent.providers.offline.reading import NameMatch
 from agent.providers.offline.thread import Previous
 from core.messages import AssistantMessage, ModelMessage, ToolCall, ToolMessage, UserMessage
@@ -89,7 +89,11 @@ def question_of(arguments: dict[str, Any]) -> SalesQuestion | None:
         question = msgspec.convert(arguments, SalesQuestion, strict=False)
     except msgspec.ValidationError:
         return None
-    return question if question.metrics else None
+    if not question.metrics:
+        return None
+    if question.limit != ALL_ROWS:
+        return question
+    return msgspec.structs.replace(question, limit=None, shape="count" if question.empty == "hide" else "names")
 
 
 def days_in(period: Any) -> Days | None:

@@ -49,6 +49,10 @@ def fragment_of(spans: Sequence[Span]) -> Fragment:
     counted = [_dimension(said[position]) for position, role in roles.items() if role == "counted"]
     ranking, used = _ranking(said, roles)
     filters = (*_name_filters(said), *_missing(said, roles), *measured.filters)
+    most = None if measured.metrics else _most_of(said, roles)
+    if most is not None:
+        roles[most] = "qualifier"
+        measured = Measured(metrics=(MEMBER_METRICS[cast("Dimension", _dimension(said[most]))],))
     metrics, shape, counted_by = _counting(counted, measured, bool(_periods(said)))
     by = _by(said, roles, filters)
     by = tuple(dict.fromkeys((*counted_by, *(each for each in by if not _holds(each, counted_by)))))
@@ -246,6 +250,15 @@ def _ranking(said: Sequence[Span], roles: dict[int, _Role]) -> tuple[Ranking | N
 
 def _orders(span: Span) -> bool:
     return span.period is None and span.says(*_ORDERS)
+
+
+def _most_of(said: Sequence[Span], roles: dict[int, _Role]) -> int | None:
+    """Find the members that are counted in "which manager has the most agents"."""
+    for position, span in enumerate(said):
+        after = position + 1
+        if span.says("more", "less") and roles.get(after) == "by" and _dimension(said[after]) in MEMBER_METRICS:
+            return after if any(role == "by" for at, role in roles.items() if at != after) else None
+    return None
 
 
 def _limit_positions(said: Sequence[Span], at: int) -> set[int]:

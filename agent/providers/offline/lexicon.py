@@ -36,8 +36,8 @@ Kind = Literal[
 
 _LONGEST: Final = 8
 """Words of the longest phrase that is looked up."""
-_SHORTEST_SLIP: Final = 5
-"""Shorter words are never read as a mistyped other one."""
+_SHORTEST_SLIP: Final = 6
+"""Letters of the longer of two words; shorter ones are never read as a mistyped other one."""
 _SMALL_WORDS: Final = frozenset("aeoyi")
 _SIGNS: Final = {"%": ("operator", "share"), "&": ("operator", "and"), "+": ("operator", "and")}
 
@@ -118,16 +118,18 @@ def language_votes(tokens: Iterable[Token]) -> dict[Language, float]:
 
 
 def corrected(token: Token, language: Language) -> Token:
-    """Give the token as the one known word that is one slip away; the token itself where there is none."""
-    if not token.is_word or len(token.folded) < _SHORTEST_SLIP:
+    """Give the token as the word of the language that is one slip away; the token itself where there is none."""
+    if not token.is_word or len(token.folded) < _SHORTEST_SLIP - 1:
         return token
-    order = (language, *(other for other in LANGUAGES if other != language))
-    for each in order:
-        near = sorted(word for word in _neighbours(each, token.folded[0]) if within_one_slip(word, token.folded))
-        if near:
-            stem, plural = stem_of(near[0])
-            return msgspec.structs.replace(token, folded=near[0], stem=stem, plural=plural)
-    return token
+    near = sorted(
+        word
+        for word in _neighbours(language, token.folded[0])
+        if max(len(word), len(token.folded)) >= _SHORTEST_SLIP and within_one_slip(word, token.folded)
+    )
+    if not near:
+        return token
+    stem, plural = stem_of(near[0])
+    return msgspec.structs.replace(token, folded=near[0], stem=stem, plural=plural)
 
 
 @cache
@@ -157,7 +159,8 @@ def _longest(tokens: Sequence[Token], position: int, end: int, order: Sequence[L
             words = tokens[position:last]
             meanings = _meanings(table, words)
             if meanings:
-                return _span(tokens, position, last, meanings)
+                head = last - 1 if language == "en" else position
+                return _span(tokens, position, last, meanings, plural=tokens[head].plural)
     return _span(tokens, position, position + 1, _plain(token))
 
 
@@ -175,12 +178,14 @@ def _plain(token: Token) -> tuple[Meaning, ...]:
     return () if token.is_word else (Meaning("sign", token.folded),)
 
 
-def _span(tokens: Sequence[Token], first: int, last: int, meanings: tuple[Meaning, ...]) -> Span:
+def _span(
+    tokens: Sequence[Token], first: int, last: int, meanings: tuple[Meaning, ...], *, plural: bool = False
+) -> Span:
     return Span(
         first=first,
         last=last,
         meanings=meanings,
-        plural=any(token.plural for token in tokens[first:last]),
+        plural=plural,
         text=" ".join(token.surface for token in tokens[first:last]),
     )
 

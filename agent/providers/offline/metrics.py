@@ -101,7 +101,7 @@ def _composed(said: set[str]) -> tuple[Metric | None, Assumption | None]:
             return ("win_rate" if state == "won" else None), None
         return ("revenue", "sales_are_won_revenue") if "sale" in said else (None, None)
     if "average" in said:
-        return ("average_ticket" if said & {"value", "deal", "sale", "won"} else None), None
+        return ("average_ticket" if said & {"value", "deal", "won"} else None), None
     if "count" in said:
         return _counted_metric(said, state)
     if "how_much" in said or "value" in said:

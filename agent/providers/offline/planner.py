@@ -11,6 +11,7 @@ import msgspec
 from agent.providers.offline.conversation import FIND, MARKET, PROBE, QUERY, Answered, Conversation
 from agent.providers.offline.periods import needs_today
 from agent.providers.offline.question import (
+    ALL_ROWS,
     Fragment,
     Language,
     SalesQuestion,
@@ -108,7 +109,7 @@ def arguments_of(question: SalesQuestion) -> dict[str, Any]:
         "compare_to": None if timeless else question.compare_to,
         "order_by": order,
         "descending": question.descending if order else True,
-        "limit": question.limit,
+        "limit": question.limit or (None if question.shape == "figures" else ALL_ROWS),
         "empty": question.empty,
     }
     return {

@@ -77,6 +77,10 @@ Social = Literal["greeting", "thanks", "goodbye", "capabilities", "identity", "y
 Series = Literal["usd_brl", "selic"]
 
 
+ALL_ROWS: Final = 500
+"""The most rows that the tool gives: who counts or lists members must see them all."""
+
+
 class NameFilter(msgspec.Struct, frozen=True, kw_only=True):
     """Keep (or, with `exclude`, drop) rows whose dimension has one of these values; None: not filled in."""
 

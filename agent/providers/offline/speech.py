@@ -35,6 +35,9 @@ class Speech(msgspec.Struct, frozen=True, kw_only=True):
     not_filled: str
     highest: str
     lowest: str
+    most: str
+    """As `highest`, of a count."""
+    fewest: str
     ranked: str
     heading: str
     by: str

@@ -80,6 +80,8 @@ def _fresh(fragment: Fragment) -> SalesQuestion | Gap:
         question = msgspec.structs.replace(question, metrics=(metric,), shape="names", empty="show")
     elif not metrics and fragment.compare and (len(fragment.periods) > 1 or fragment.by):
         question = msgspec.structs.replace(question, metrics=("revenue",), assumptions=("compared_by_revenue",))
+    elif not metrics and fragment.ranking is not None:
+        return "dimension"
     elif not metrics:
         return "nothing" if fragment.is_blank else "metric"
     if fragment.shape == "count" and fragment.by:
@@ -115,7 +117,7 @@ def _merge(fragment: Fragment, previous: Previous) -> SalesQuestion | Gap:
         descending=old.descending if same else True,
         empty=fragment.empty if fragment.empty != "hide" else (old.empty if same and not fragment.metrics else "hide"),
         rank=None,
-        shape="count" if fragment.shape == "count" else "figures",
+        shape="count" if fragment.shape == "count" else (old.shape if same and not fragment.metrics else "figures"),
         share=fragment.share,
         compare_to=None if fragment.periods or fragment.by else old.compare_to,
         assumptions=fragment.assumptions,

@@ -128,10 +128,10 @@ ENGLISH: Final = Words(
         "and": "and | as well as | along with | plus",
         "follow": ("and | what about | how about | but | then | also | now | and what about | and how about"),
         "top": (
-            "best | top | highest | largest | biggest | greatest | leading | strongest | best selling | better"
+            "best | longest | slowest | top | highest | largest | biggest | greatest | leading | strongest | best selling | better"
             " | best performing | higher"
         ),
-        "bottom": "worst | lowest | smallest | bottom | weakest | poorest | worst performing | worse | lower",
+        "bottom": "shortest | fastest | quickest | worst | lowest | smallest | bottom | weakest | poorest | worst performing | worse | lower",
         "more": "most | more",
         "less": "least | fewest | less | fewer",
         "ranking": "ranking | rank | ranked | sorted | ordered | leaderboard",
@@ -301,7 +301,7 @@ ENGLISH: Final = Words(
         " | show | based"
         " | located | or | over | during | within | amongst | among | entire | complete | full | average of"
         " | their own"
-        " | they | them | their | theirs | still | work | works | working | yet | anything | something"
+        " | created | opened | started | they | them | their | theirs | still | work | works | working | yet | anything | something"
         " | nothing | ever | report | summary | table | results for | us$ | usd | breakdown | respectively"
         " | when | where | one | ones"
         " | day s | also | exactly | went | go | going by | doing | done | order | place | position | too"

@@ -129,7 +129,7 @@ SPANISH: Final = Words(
             "mejor | mejores | mayor | mayores | top | principal | principales | mas alto | primeros | primeras"
             " | mas vendido | mas grande"
         ),
-        "bottom": "peor | peores | menor | menores | mas bajo | menos vendido | mas pequeno",
+        "bottom": "mas corto | mas rapido | peor | peores | menor | menores | mas bajo | menos vendido | mas pequeno",
         "more": "=mas",
         "less": "=menos",
         "ranking": "ranking | clasificacion | ordenado | rankea",
@@ -274,7 +274,7 @@ SPANISH: Final = Words(
         " | dato | nombre"
         " | nombres | tambien | muy | ver | necesito | periodo | sede | ubicados | para | informe | resumen"
         " | tabla | dolares"
-        " | u | aun | todavia | trabajan | trabaja | operan | nada | algo | usd | sobre | representa | va"
+        " | u | aun | todavia | trabajan | trabaja | operan | vale | creado | creada | nada | algo | usd | sobre | representa | va"
         " | van | durante | cuanto a | orden | lugar | posicion | entre si | o | existen"
         " | exactamente | realmente | logrado | obtuvo | obtuvimos | conseguimos | ha | han | hemos | sido"
         " | estuvo | ir | fui"

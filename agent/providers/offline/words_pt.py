@@ -38,7 +38,7 @@ PORTUGUESE: Final = Words(
         "average_ticket": (
             "ticket medio | tiquete medio | valor medio | preco medio | media de valor | venda media | ticket"
             " | valor medio por venda | valor medio por negocio | valor medio das vendas | valor medio dos negocios"
-            " | preco medio de venda | media das vendas | media de vendas"
+            ""
         ),
         "days_to_close": (
             "ciclo de vendas | ciclo de venda | tempo de fechamento | tempo ate o fechamento | dias para fechar"
@@ -132,10 +132,10 @@ PORTUGUESE: Final = Words(
         "and": "=e | bem como | assim como | e tambem | junto com",
         "follow": ("=e | agora | mas | entao | e se for | e quanto a | e quanto ao | tambem"),
         "top": (
-            "melhor | maior | top | principal | principais | primeiros | primeiras | mais alto | campeao | lider em"
-            " | que mais | destaque | mais vendido | maior | mais vendedor | =tops"
+            "mais longo | mais demorado | mais lento | melhor | maior | top | principal | principais | primeiros | primeiras | mais alto | campeao | lider em"
+            " | que mais | destaque | mais vendido | maior | =tops"
         ),
-        "bottom": "pior | menor | mais baixo | que menos | ultimo colocado | lanterna | mais fraco | menos vendido",
+        "bottom": "mais curto | mais rapido | pior | menor | mais baixo | que menos | lanterna | mais fraco | menos vendido",
         "more": "=mais",
         "less": "=menos",
         "ranking": "ranking | classificacao | rank | ranqueado | ordenado | ranqueie",
@@ -318,7 +318,7 @@ PORTUGUESE: Final = Words(
         " | responsavel | respectivo | respectivamente | comercial | empresa toda | companhia | cujo | esses | essas"
         " | nome | nomes | tambem | bem | muito | mais ou menos | per | favorzinho | veja | ver | olha | consegue"
         " | conseguiu | conseguimos | conseguiram | preciso | periodo | sede | sediados | localizados | fica | ficam"
-        " | ou | ainda | trabalham | trabalha | atuam | atua | cada um dos | deram | dao | nada | coisa | alguma coisa"
+        " | ou | ainda | trabalham | trabalha | atuam | atua | cada um dos | deram | dao | vale | criado | criada | nada | coisa | alguma coisa"
         " | oficial | resumo | relatorio | tabela | realizado | realizada | realizadas | dolares | usd | us"
         " | fechadas"
         " | sobre | corresponde | representa | representam | vem | veio | vieram | vez | vezes | ele tem"

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from agent.providers.offline import OfflineProvider
+from agent.providers.offline.question import ALL_ROWS
 from core.errors import ToolError
 from core.ids import SequentialIds
 from core.messages import AssistantMessage, ModelMessage, ToolCall, ToolMessage, UserMessage
@@ -89,6 +90,7 @@ def written(arguments: dict[str, Any]) -> str:
     parts += [f"vs {arguments['compare_to']}"] if "compare_to" in arguments else []
     ascending = arguments.get("descending") is False
     limit = arguments.get("limit")
-    parts += [f"{'bottom' if ascending else 'top'} {limit}"] if limit else []
+    everyone = limit == ALL_ROWS
+    parts += [f"{'bottom' if ascending else 'top'} {limit}"] if limit and not everyone else []
     parts += [f"empty {arguments['empty']}"] if "empty" in arguments else []
     return " ".join(parts)

@@ -1,10 +1,11 @@
 """Sales data: the demo's CSV files, their loader, and the tools `sales_query`, `sales_find` and `sales_sql`.
 
-    tables    what is in the database          cleaning  what the loader mends
-    loader    CSV files -> database            names     known names, found in spite of spelling
-    catalog   metrics and dimensions as data   periods   "last_quarter" -> dates (pure)
-    query     a plan -> SQLAlchemy selects     answer    rows of the selects -> one table (pure)
-    find      names in a text (pure)           tool      the three tools
+tables    what is in the database          cleaning  what the loader mends
+loader    CSV files -> database            names     known names, found in spite of spelling
+catalog   metrics and dimensions as data   periods   "last_quarter" -> dates (pure)
+ask       arguments -> a plan              query     a plan -> SQLAlchemy selects (pure)
+answer    rows -> one table (pure)         remarks   the notes of a result (pure)
+find      names in a text (pure)           tool      the three tools
 """
 
 from tools.builtin.sales.database import create_sales_engine

@@ -1,4 +1,4 @@
-"""From the arguments of `sales_query` to a plan: known names for values, periods for words. Raises ToolError for the model."""
+"""From the arguments of `sales_query` to a plan: known names for values, periods for words. Pure."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def _period(field: Literal["period", "compare_to"], text: str | None, reference:
 def _check_order(order_by: str | None, plan: Plan) -> None:
     if order_by is None:
         return
-    allowed = [*plan.by, *(metric.name for metric in plan.metrics)]
+    allowed: list[str] = [*plan.by, *(metric.name for metric in plan.metrics)]
     if plan.compare_to is not None:
         allowed += [f"{metric.name}{suffix}" for metric in plan.metrics for suffix in ("_before", "_change_pct")]
     if order_by not in allowed:

@@ -238,9 +238,7 @@ _DEFINITIONS: Final = (
         unit="days",
         titles={"pt": "Dias até fechar", "en": "Days to close", "es": "Días hasta cerrar"},
         description="average days from engagement to close of won deals",
-        expression=func.avg(
-            case((_won, days_between(sales_pipeline.c.engage_date, sales_pipeline.c.close_date)))
-        ),
+        expression=func.avg(case((_won, days_between(sales_pipeline.c.engage_date, sales_pipeline.c.close_date)))),
         date="close",
         zero=False,
     ),
@@ -274,7 +272,7 @@ _DEFINITIONS: Final = (
         name="agents",
         unit="count",
         titles={"pt": "Vendedores", "en": "Agents", "es": "Vendedores"},
-        description="sales agents, also those without deals; with a period or another split: those with such opportunities",
+        description="sales agents, also without deals; with a period or another split: those with such opportunities",
         expression=func.count(distinct(sales_pipeline.c.sales_agent)),
         home=Home(table=sales_teams, expression=func.count(sales_teams.c.sales_agent), columns=_AGENT_COLUMNS),
     ),

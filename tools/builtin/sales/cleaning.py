@@ -10,7 +10,7 @@ CORRECTIONS: Final[dict[str, dict[str, str]]] = {
     "sector": {"technolgy": "technology"},
     "office_location": {"Philipines": "Philippines"},
 }
-"""By column: the source's spelling and the right one. `GTXPro` is in 1,480 opportunities, `technolgy` in 12 accounts."""
+"""By column: the source's spelling and the right one. `GTXPro` is in 1,480 opportunities."""
 
 
 def cleaned(column: str, value: str | None) -> str | None:

@@ -34,15 +34,11 @@ def create_sales_engine(url: str) -> AsyncEngine:
         raise SettingsError("SALES_DATABASE_URL is not a URL; use sqlite:///path or postgresql://host/name") from error
     driver = _DRIVERS.get(parsed.drivername)
     if driver is None:
-        raise SettingsError(f"SALES_DATABASE_URL is {parsed.drivername!r}; use sqlite:///path or postgresql://host/name")
+        raise SettingsError(
+            f"SALES_DATABASE_URL is {parsed.drivername!r}; use sqlite:///path or postgresql://host/name"
+        )
     parsed = parsed.set(drivername=driver)
     return _sqlite_engine(parsed) if parsed.get_backend_name() == "sqlite" else create_async_engine(parsed, pool_size=5)
-
-
-def sqlite_path(engine: AsyncEngine) -> Path:
-    """The file of an SQLite engine."""
-    assert engine.url.database is not None
-    return Path(engine.url.database)
 
 
 def _sqlite_engine(url: URL) -> AsyncEngine:

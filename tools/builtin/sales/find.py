@@ -1,4 +1,4 @@
-"""Known names that occur in a text, exactly or nearly: `quanto a Darcel vendeu de gtxpro?` -> an agent and a product. Pure.
+"""Known names that occur in a text, exactly or nearly: `quanto a Darcel vendeu de gtxpro?` names two. Pure.
 
 Every run of one to five words is compared with every name: as it is (score 1), as a word that stands for one
 (`Brasil`, 0.98), with small typos (their likeness), or as the one name that begins or ends with it (0.85).
@@ -80,9 +80,7 @@ def _matches(run: _Run, names: Names) -> Iterator[Match]:
             yield Match(dimension=dimension, value=value, score=round(score, 2), matched_text=run.text)
 
 
-def _best(
-    run: _Run, dimension: Dimension, known: dict[str, str], aliases: dict[str, str]
-) -> tuple[str | None, float]:
+def _best(run: _Run, dimension: Dimension, known: dict[str, str], aliases: dict[str, str]) -> tuple[str | None, float]:
     if run.key in known:
         return known[run.key], 1.0
     if run.key in aliases and run.text.casefold() not in TOO_COMMON:

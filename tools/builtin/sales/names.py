@@ -1,4 +1,4 @@
-"""The names that the data knows (agents, products, customers ...), and how what people write is matched with them. Pure."""
+"""The names that the data knows (agents, products ...), and how what people write is matched with them. Pure."""
 
 from __future__ import annotations
 

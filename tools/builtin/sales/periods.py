@@ -137,7 +137,9 @@ def _calendar(day: date, grain: Grain) -> Period:
     first = date(day.year, (day.month - 1) // length * length + 1, 1)
     final_month = first.month + length - 1
     last = date(first.year, final_month, calendar.monthrange(first.year, final_month)[1])
-    label = {"month": f"{first.year:04}-{first.month:02}", "quarter": _quarter_label(first)}.get(grain, f"{first.year:04}")
+    label = {"month": f"{first.year:04}-{first.month:02}", "quarter": _quarter_label(first)}.get(
+        grain, f"{first.year:04}"
+    )
     return Period(first=first, last=last, label=label, grain=grain)
 
 

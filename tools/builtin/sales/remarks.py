@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
+from tools.builtin.sales.answer import Empty, Row
 from tools.builtin.sales.catalog import Dimension, MetricDefinition
 from tools.builtin.sales.names import Coverage
 from tools.builtin.sales.query import Part, Plan
@@ -12,7 +12,12 @@ from tools.builtin.sales.texts import Language, date_word, note
 
 
 def remarks(
-    plan: Plan, parts: Sequence[Part], rows: Sequence[dict[str, Any]], coverage: Coverage, language: Language
+    plan: Plan,
+    parts: Sequence[Part],
+    rows: Sequence[Row],
+    coverage: Coverage,
+    empty: Empty,
+    language: Language,
 ) -> list[str]:
     """Everything that a reader of the rows must know, in the language."""
     dated = plan.period is not None or _splits_time(plan)
@@ -24,11 +29,11 @@ def remarks(
         notes.append(note("win_rate_by_month", language))
     if plan.compare_to is not None and any(metric.unit == "percent" for metric in plan.metrics):
         notes.append(note("relative_change", language))
-    if "list_price" in names and "product" not in plan.by:
+    if "list_price" in names and "product" not in plan.by and not _one_product(plan):
         notes.append(note("average_list_price", language))
     if any(row[dimension] is None for row in rows for dimension in plan.by):
         notes.append(note("blank", language))
-    if not rows or all(not row[metric.name] for row in rows for metric in plan.metrics):
+    if empty != "only" and all(not row[metric.name] for row in rows for metric in plan.metrics):
         notes.append(note("nothing", language))
     return list(dict.fromkeys(notes))
 
@@ -76,6 +81,10 @@ def _splits_time(plan: Plan) -> bool:
 def _by_months(plan: Plan) -> bool:
     months = plan.period is not None and plan.period.grain == "month" and plan.compare_to is not None
     return "month" in plan.by or months
+
+
+def _one_product(plan: Plan) -> bool:
+    return any(item.dimension == "product" and len(item.values) == 1 and not item.exclude for item in plan.conditions)
 
 
 def _named(metrics: Sequence[MetricDefinition]) -> str:

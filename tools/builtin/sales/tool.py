@@ -21,7 +21,9 @@ from tools.builtin.sales.periods import Period
 from tools.builtin.sales.query import Part, Plan, parts_of, select_members, select_part
 from tools.builtin.sales.remarks import remarks
 from tools.builtin.sales.source import SalesSource
+from tools.builtin.sales.sql import sales_policy, sql_description, sql_summary
 from tools.builtin.sales.texts import counted, language_of, note, query_summary
+from tools.builtin.sql import SqlLimits, SqlTool, reader_for
 from tools.decorator import Tool, tool
 
 DEFAULT_LIMIT: Final = 50
@@ -35,17 +37,31 @@ _CONTENT_CHARS: Final = 15_000
 class SalesTools:
     """The sales tools over one database."""
 
-    def __init__(self, engine: AsyncEngine, *, reference_date: date | None, clock: Clock | None = None) -> None:
-        """`engine`: of `create_sales_engine`, loaded. `reference_date`: what today is; None: the clock's day in UTC."""
+    def __init__(
+        self,
+        engine: AsyncEngine,
+        *,
+        reference_date: date | None,
+        clock: Clock | None = None,
+        sql_role: str | None = None,
+        sql_limits: SqlLimits = SqlLimits(),  # noqa: B008 - frozen
+    ) -> None:
+        """`engine`: of `create_sales_engine`, loaded. `reference_date`: what today is; None: the clock's day in UTC.
+
+        `sql_role`: a Postgres role with SELECT on the sales tables only, which `sales_sql` takes on.
+        """
         self._clock = clock or SystemClock()
         self._reference_date = reference_date
         self._source = SalesSource(engine, self._clock)
+        policy = sales_policy(engine.dialect.name)
+        self._sql = SqlTool(policy, reader_for(engine, policy, sql_limits, self._clock, role=sql_role))
 
     def tools(self) -> tuple[Tool, ...]:
         """The tools for the registry."""
         return (
             Tool(self.sales_query, description=f"{_QUERY_DESCRIPTION}\n\nMetrics:\n{described()}"),
             Tool(self.sales_find),
+            Tool(self.sales_sql, description=sql_description(self._sql.policy)),
         )
 
     @tool(title="Sales data", timeout_s=15.0)
@@ -65,6 +81,7 @@ class SalesTools:
         """Compute sales metrics, split by dimensions, for a period, compared with another.
 
         Args:
+            context: Who asks.
             metrics: What to compute; the first one orders the rows.
             by: Dimensions to split by; none gives one row of totals.
             filters: All of them must hold.
@@ -116,29 +133,47 @@ class SalesTools:
             "filters": msgspec.to_builtins(plan.conditions),
             "truncated": truncated,
             "reference_date": self._today().isoformat(),
-            "notes": remarks(plan, parts, rows, names.coverage, language),
+            "notes": remarks(plan, parts, rows, names.coverage, empty, language),
         }
         content = _fitted(result, note("shortened", language))
-        labels = [None if item is None else item.label for item in (plan.period, plan.compare_to)]
-        summary = query_summary([metric.name for metric in plan.metrics], plan.by, rows, *labels, language)
+        summary = query_summary(
+            [metric.name for metric in plan.metrics],
+            plan.by,
+            rows,
+            None if plan.period is None else plan.period.label,
+            None if plan.compare_to is None else plan.compare_to.label,
+            language,
+        )
         return ToolOutcome(content=content, summary=summary, result=result)
 
     @tool(title="Name lookup", timeout_s=10.0)
     async def sales_find(
         self, context: ToolContext, text: Annotated[str, msgspec.Meta(min_length=1, max_length=2_000)]
     ) -> ToolOutcome:
-        """Find which known names (agents, managers, offices, products, series, sectors, customers, countries, stages) a text means.
+        """Find which known names a text means, in any spelling, in Portuguese, English or Spanish.
 
-        Use it before sales_query where a name may be misspelled or in another language. An empty list means that the
-        data knows no such name.
+        It knows agents, managers, offices, products, series, sectors, customers, countries and stages. Use it before
+        sales_query where a name may be misspelled or in another language. An empty list means that the data knows no
+        such name.
 
         Args:
+            context: Who asks.
             text: A name, or the user's sentence.
         """
         names = await self._source.names()
         result = {"matches": [msgspec.to_builtins(match) for match in find_names(text, names)]}
         summary = counted("names", len(result["matches"]), language_of(context.locale)) + "."
         return ToolOutcome(content=msgspec.json.encode(result).decode(), summary=summary, result=result)
+
+    @tool(title="Sales SQL", timeout_s=15.0)
+    async def sales_sql(self, context: ToolContext, sql: str) -> ToolOutcome:
+        """Read the sales tables by one SELECT, for what sales_query cannot say.
+
+        Args:
+            context: Who asks.
+            sql: One SELECT statement; no writes, no other tables.
+        """
+        return await self._sql.query(sql, sql_summary(language_of(context.locale)))
 
     def _today(self) -> date:
         return self._reference_date or datetime.fromtimestamp(self._clock.now_ms() / 1000, UTC).date()

@@ -121,4 +121,4 @@ WORDS: Final[dict[Dimension, dict[str, str]]] = {
 """By dimension: the word, and the name that it means."""
 
 TOO_COMMON: Final = frozenset({"este", "comercio", "comércio", "centro"})
-"""Words that mean much else in a sentence (Spanish and Portuguese `este` is `this`): they count in filters, not in texts."""
+"""Words that mean much else in a sentence (`este` is `this`, too): they count in filters, not in texts."""

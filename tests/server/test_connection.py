@@ -1,0 +1,205 @@
+"""A connection by itself: slow peers, heartbeats and a Redis that is away, with a fake transport and a fake clock."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any, cast
+
+import pytest
+
+from core.clock import FakeClock
+from core.ids import SequentialIds
+from core.measurements import NoMeasure
+from server.auth import DEVELOPER, Authenticator
+from server.connection import Connection
+from server.sessions import Sessions
+from server.settings import load_settings
+from tests.server.fake_log import SESSION, FakeLog
+
+
+class FakeTransport:
+    """Takes frames while `is_reading`; remembers the close."""
+
+    def __init__(self) -> None:
+        self.frames: list[dict[str, Any]] = []
+        self.closed: tuple[int, str] | None = None
+        self.is_reading = asyncio.Event()
+        self.is_reading.set()
+        self.sent = asyncio.Event()
+
+    async def send(self, frame: bytes) -> None:
+        """Take a frame, once the peer reads."""
+        await self.is_reading.wait()
+        value = json.loads(frame)
+        self.frames.extend(value if isinstance(value, list) else [value])
+        self.sent.set()
+
+    async def close(self, code: int, reason: str) -> None:
+        """Remember the first close."""
+        self.closed = self.closed or (code, reason)
+        self.sent.set()
+
+    async def until(self, kind: str) -> dict[str, Any]:
+        """The first frame of that type, waiting for it."""
+        while not (found := [frame for frame in self.frames if frame["type"] == kind]):
+            self.sent.clear()
+            await self.sent.wait()
+        return found[0]
+
+    async def until_closed(self) -> int:
+        """The close code, waiting for it."""
+        while self.closed is None:
+            self.sent.clear()
+            await self.sent.wait()
+        return self.closed[0]
+
+
+class Peer:
+    """A connection over fakes."""
+
+    def __init__(self) -> None:
+        self.log, self.clock, self.transport = FakeLog(), FakeClock(), FakeTransport()
+        unused = cast(Any, None)
+        log = cast(Any, self.log)
+        sessions = Sessions(
+            store=log,
+            log=log,
+            queue=unused,
+            feedbacks=unused,
+            books=unused,
+            clock=self.clock,
+            ids=SequentialIds(),
+            measure=NoMeasure(),
+            agents=frozenset({"sales"}),
+            default_agent="sales",
+        )
+        self.connection = Connection(
+            sessions=sessions,
+            authenticator=Authenticator(load_settings(_env_file=None)),
+            principal=DEVELOPER,
+            transport=self.transport,
+            clock=self.clock,
+        )
+
+    async def open(self) -> None:
+        """Open the session."""
+        await self.connection.on_text('{"type":"session.open","cid":"o","user_id":"ana"}')
+        await self.transport.until("session.live")
+
+    async def pass_time(self, seconds: float) -> None:
+        """Let time pass; the node's timer ticks once."""
+        self.clock.advance(seconds)
+        await self.connection.tick()
+
+
+@pytest.fixture
+async def peer() -> Any:
+    """A peer whose connection is taken down at the end."""
+    peer = Peer()
+    yield peer
+    await peer.connection.end()
+
+
+async def test_without_an_open_in_5_s_the_connection_is_closed_with_4502(peer: Peer) -> None:
+    await peer.connection.on_text('{"type":"ping"}')
+    await peer.pass_time(5)
+    assert await peer.transport.until_closed() == 4502
+
+
+async def test_a_silent_peer_is_pinged_after_25_s_and_closed_10_s_later(peer: Peer) -> None:
+    await peer.open()
+    await peer.pass_time(25)
+    await peer.transport.until("ping")
+    await peer.pass_time(10)
+    assert await peer.transport.until_closed() == 4002
+
+
+async def test_any_frame_of_the_peer_counts_as_a_sign_of_life(peer: Peer) -> None:
+    await peer.open()
+    await peer.pass_time(25)
+    await peer.connection.on_text('{"type":"pong"}')
+    await peer.pass_time(10)
+    assert peer.transport.closed is None
+
+
+async def test_a_peer_that_does_not_read_for_30_s_is_closed_with_4003(peer: Peer) -> None:
+    await peer.open()
+    peer.transport.is_reading.clear()
+    peer.log.append("a")
+    await asyncio.sleep(0)
+    await peer.connection.on_text('{"type":"pong"}')
+    await asyncio.sleep(0)
+    await peer.pass_time(31)
+    assert await peer.transport.until_closed() == 4003
+
+
+async def test_a_peer_that_reads_again_gets_everything_once_and_in_order(peer: Peer) -> None:
+    await peer.open()
+    peer.transport.is_reading.clear()
+    for _ in range(30):
+        peer.log.append("x" * 20_000)
+    peer.transport.is_reading.set()
+    peer.log.append("last")
+    while not any(frame.get("content") == "last" for frame in peer.transport.frames):
+        peer.transport.sent.clear()
+        await peer.transport.sent.wait()
+    created = [frame["seq"] for frame in peer.transport.frames if frame["type"] == "message.created"]
+    assert created == list(range(1, 32))
+
+
+async def test_while_redis_is_away_an_open_is_a_retryable_error_and_can_be_repeated(peer: Peer) -> None:
+    peer.log.away = True
+    await peer.connection.on_text('{"type":"session.open","cid":"1","user_id":"ana"}')
+    error = await peer.transport.until("error")
+    await peer.pass_time(6)
+    peer.log.away = False
+    await peer.open()
+    assert (error["code"], error["retryable"], error["re"]) == ("internal", True, "1")
+    assert peer.transport.closed is None
+
+
+async def test_events_that_could_not_be_read_while_redis_was_away_come_with_the_next_tick(peer: Peer) -> None:
+    await peer.open()
+    peer.log.append("a", publish=False)
+    peer.log.away = True
+    peer.log.append("b")
+    await asyncio.sleep(0)
+    peer.log.away = False
+    await peer.pass_time(1)
+    while len([frame for frame in peer.transport.frames if frame["type"] == "message.created"]) < 2:
+        peer.transport.sent.clear()
+        await peer.transport.sent.wait()
+    assert [f["content"] for f in peer.transport.frames if f["type"] == "message.created"] == ["a", "b"]
+
+
+async def test_a_new_epoch_is_a_snapshot_before_any_of_its_events(peer: Peer) -> None:
+    await peer.open()
+    peer.log.append("a")
+    await peer.transport.until("message.created")
+    start = len(peer.transport.frames)
+    peer.log.begin_anew("epoch_2")
+    await asyncio.sleep(0)
+    while len(peer.transport.frames) < start + 2:
+        peer.transport.sent.clear()
+        await peer.transport.sent.wait()
+    peer.log.append("b")
+    while len(peer.transport.frames) < start + 3:
+        peer.transport.sent.clear()
+        await peer.transport.sent.wait()
+    kinds = [(frame["type"], frame.get("epoch")) for frame in peer.transport.frames[start:]]
+    assert kinds == [("session.snapshot", "epoch_2"), ("session.live", None), ("message.created", None)]
+
+
+async def test_a_drain_says_when_to_come_back_and_closes_with_1012(peer: Peer) -> None:
+    await peer.open()
+    peer.connection.drain(700)
+    assert await peer.transport.until_closed() == 1012
+    assert peer.transport.frames[-1] == {"type": "server.draining", "reconnect_in_ms": 700}
+
+
+async def test_the_end_of_a_connection_leaves_no_reader_behind(peer: Peer) -> None:
+    await peer.open()
+    await peer.connection.end()
+    assert peer.log.readers == []
+    assert SESSION.user_id == "ana"
