@@ -84,11 +84,11 @@ def _dialects(loads: Mapping[str, Mapping[str, object]]) -> dict[str, Load]:
 def plan(full: bool) -> tuple[Scenario, ...]:
     """Give the scenarios of the quick profile (one to two minutes with three repeats) or of the full one."""
     scale = 3 if full else 1
-    paced = {"conversations": 40, "rate": 50, "tokens": 150 * scale, "ttft_ms": 50}
+    paced = {"conversations": 40, "rate": 50, "tokens": 120 * scale, "ttft_ms": 50}
     many = {**paced, "conversations": 300}
     first = {"conversations": 20, "rate": 200, "tokens": 8, "ttft_ms": 20, "turns": 15 * scale, "pause_ms": 20}
     burst = {"conversations": 100, "ttft_ms": 5}
-    chat = {"conversations": 20, "tokens": 8, "duration_s": 2.0 * scale}
+    chat = {"conversations": 20, "tokens": 8, "duration_s": 1.5 * scale}
     scenarios = [
         Scenario(
             name="throughput",

@@ -40,7 +40,7 @@ class Database:
         self._node = node
         self.keys = keys
         self._url = redis_url
-        self._calls = Link("calls", self.make_connection)
+        self._calls = Link("calls", self.make_connection, greeted=_mend_append_only_file)
         self._writes = Link("writes", self.make_connection)
 
     def make_connection(self, *, protocol: int = 3) -> AbstractConnection:
@@ -139,6 +139,21 @@ class Database:
         except ResponseError as error:
             logger.error("redis.refused", script=script.name, error=str(error))
             raise BackendError(f"Redis refuses {script.name!r}") from error
+
+
+async def _mend_append_only_file(connection: AbstractConnection, instance: bytes) -> None:
+    """Have a Redis that was started anew write its append-only file anew, once over all nodes.
+
+    Redis 7.0.15 that found its file cut inside a transaction leaves the open MULTI in it: what it writes
+    afterwards is lost, or half applied, at its next start (seen with a file cut inside a command after MULTI).
+    The data in memory is right, so a rewrite mends it. Valkey 9.1 cuts before the MULTI and needs no mending.
+    """
+    if await _ask(connection, "SET", "prosa:instance", instance.decode(), "GET") == instance:
+        return
+    try:
+        await _ask(connection, "BGREWRITEAOF")
+    except ResponseError as error:  # no right to it, or a child process is at work
+        logger.warning("redis.rewrite_refused", error=str(error))
 
 
 async def _ask(connection: AbstractConnection, *command: str) -> Any:

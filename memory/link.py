@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final
 
 from loguru import logger
@@ -42,7 +42,10 @@ class _Call:
 
 
 class Link:
-    """See the module. `connect_s` bounds a connection attempt, `reply_s` the wait for the oldest reply."""
+    """See the module. `connect_s` bounds a connection attempt, `reply_s` the wait for the oldest reply.
+
+    `greeted` is called on each new connection before anything else is sent on it.
+    """
 
     def __init__(
         self,
@@ -51,7 +54,9 @@ class Link:
         *,
         connect_s: float = 3.0,
         reply_s: float = 5.0,
+        greeted: Callable[[AbstractConnection, bytes], Awaitable[None]] | None = None,
     ) -> None:
+        self._greeted = greeted
         self.name = name
         self.instance = b""
         """Redis' `run_id`, read on each new connection before anything else is sent on it."""
@@ -81,6 +86,8 @@ class Link:
                 async with asyncio.timeout(self._connect_s):
                     self.instance = await greet(connection)
                     await _load_scripts(connection)
+                    if self._greeted is not None:
+                        await self._greeted(connection, self.instance)
                 failures = 0
                 self.up.set()
                 self._work.set()

@@ -18,6 +18,8 @@ from server.supervision import supervise
 
 POLL_S: Final = 1.0
 """Turns are looked for so often where no wake-up came."""
+TAKE_MOST: Final = 16
+"""Turns taken by one call: another node gets a share of a burst."""
 RENEW_S: Final = 1.0
 """Leases live 3 s and are renewed every second (docs: design, leases)."""
 REAP_S: Final = 1.0
@@ -78,7 +80,7 @@ class Worker:
 
     async def _take(self) -> None:
         while True:
-            room = self._most - len(self._running)
+            room = min(self._most - len(self._running), TAKE_MOST)
             taken = await self._queue.take(room) if room > 0 else ()
             for turn in taken:
                 self._start(turn)

@@ -10,13 +10,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
-from typing import Any, Final
+from typing import Any, Final, cast
 from urllib.parse import urlsplit
 
 import httpx2
 import msgspec
 import openai
-from openai import AsyncOpenAI
+from openai import AsyncOpenAI, AsyncStream
 
 from agent.providers.chat_chunks import ChatAssembler
 from agent.providers.openai_errors import error_of_status
@@ -83,12 +83,23 @@ class OpenAIProvider:
         """Close the connections."""
         await self._client.close()
 
-    async def _open(self, stack: AsyncExitStack, body: dict[str, Any], model: str, deadline_s: float) -> Any:
-        """Send the request and wait for the answer's head; the answer is closed with the stack."""
-        call = self._client.chat.completions.with_streaming_response.create(**body)
+    async def _open(
+        self, stack: AsyncExitStack, body: dict[str, Any], model: str, deadline_s: float
+    ) -> httpx2.Response:
+        """Send the request and wait for the answer's head; the answer is closed with the stack.
+
+        `post` and not `chat.completions.create`: that walks every message and tool schema of the body for renames,
+        11 ms a call were measured, and this body needs none.
+        """
         try:
             async with asyncio.timeout_at(deadline_s):
-                response = await call.__aenter__()
+                answer = await self._client.post(
+                    "/chat/completions",
+                    cast_to=httpx2.Response,
+                    body=body,
+                    stream=True,
+                    stream_cls=AsyncStream[Any],
+                )
         except TimeoutError as error:
             raise self._too_slow("did not begin to answer in time") from error
         except openai.APITimeoutError as error:
@@ -97,12 +108,13 @@ class OpenAIProvider:
             raise error_of_status(self.name, error.status_code, error.body, error.response.headers, model) from error
         except openai.APIConnectionError as error:
             raise ProviderError(f"the provider {self.name!r} cannot be reached") from error
+        response = cast("httpx2.Response", answer)  # `cast_to` decides; the SDK's types say otherwise for streams
         stack.push_async_callback(_close, response)
         return response
 
-    async def _events(self, response: Any, deadline_s: float) -> AsyncGenerator[ModelEvent, None]:
+    async def _events(self, response: httpx2.Response, deadline_s: float) -> AsyncGenerator[ModelEvent, None]:
         parser, assembler = SseParser(), ChatAssembler(self.name)
-        reads = response.http_response.aiter_bytes()
+        reads = response.aiter_bytes()
         loop = asyncio.get_running_loop()
         started = False
         while not assembler.done:
@@ -143,10 +155,10 @@ async def _drain(reads: AsyncIterator[bytes]) -> None:
         return
 
 
-async def _close(response: Any) -> None:
+async def _close(response: httpx2.Response) -> None:
     """Close the answer and its connection, within bounds: a stop must not wait for a vendor."""
     try:
         async with asyncio.timeout(_CLOSE_S):
-            await response.http_response.aclose()
+            await response.aclose()
     except (TimeoutError, httpx2.TransportError):
         return

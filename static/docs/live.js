@@ -1,8 +1,7 @@
-// Shows the AsyncAPI document with the AsyncAPI project's component.
+// Shows the AsyncAPI document with the AsyncAPI project's component (vendor/asyncapi).
 //
-// The component's full build checks documents with Ajv, which makes code at run time and would need 'unsafe-eval'.
-// So this page takes the build without a parser and does the one thing the parser would do here: it puts what
-// `$ref` points at in its place, with the marks (`x-parser-...`) by which the component knows a parsed document.
+// The component without its parser wants a parsed document: what `$ref` points at in its place, with the marks
+// (`x-parser-...`) that the parser would leave. That much is done here.
 
 const DOCUMENT = "/docs/asyncapi.json";
 
@@ -12,16 +11,33 @@ function follow(root, pointer) {
   return names.reduce((node, name) => node[name], root);
 }
 
+/**
+ * What each message goes by: its wire type, such as `turn.started`, for that is what a client sees. Where both sides
+ * send a type, the second one's own name is added.
+ */
+function labelsOf(messages) {
+  const labels = new Map();
+  const taken = new Set();
+  for (const [key, { name }] of Object.entries(messages)) {
+    labels.set(key, taken.has(name) ? `${name} (${key})` : name);
+    taken.add(name);
+  }
+  return labels;
+}
+
 /** Marks for what a pointer leads to: the component names, compares and links objects by them. */
-function marksOf(pointer) {
-  const [, kind, name] = pointer.match(/\/(schemas|messages|channels)\/([^/]+)$/) ?? [];
-  if (kind === "schemas") return { "x-parser-schema-id": name };
-  if (kind === "messages") return { "x-parser-message-name": name, "x-parser-unique-object-id": name };
-  return kind === "channels" ? { "x-parser-unique-object-id": name } : {};
+function marksOf(pointer, labels) {
+  const [, kind, key] = pointer.match(/\/(schemas|messages|channels)\/([^/]+)$/) ?? [];
+  if (kind === "schemas") return { "x-parser-schema-id": key };
+  if (kind === "channels") return { "x-parser-unique-object-id": key };
+  if (kind !== "messages") return {};
+  const label = labels.get(key);
+  return { name: label, title: label, "x-parser-message-name": label, "x-parser-unique-object-id": label };
 }
 
 /** A copy of the document in which every `$ref` is replaced; the same pointer gives the same object each time. */
-export function resolved(root) {
+function resolved(root) {
+  const labels = labelsOf(root.components.messages);
   const known = new Map();
 
   function copy(node) {
@@ -32,16 +48,27 @@ export function resolved(root) {
   }
 
   function target(pointer) {
+    const original = follow(root, pointer);
+    if (typeof original.$ref === "string") return target(original.$ref);
     if (!known.has(pointer)) {
       const object = {};
       known.set(pointer, object); // before it is filled: a schema may hold itself
-      Object.assign(object, copy(follow(root, pointer)), marksOf(pointer));
+      Object.assign(object, copy(original), marksOf(pointer, labels));
     }
     return known.get(pointer);
   }
 
-  const channels = Object.keys(root.channels).map((name) => [name, target(`#/channels/${name}`)]);
-  return { ...copy(root), channels: Object.fromEntries(channels), "x-parser-spec-parsed": true, "x-parser-api-version": 3 };
+  const messages = Object.keys(root.components.messages).map((key) => target(`#/components/messages/${key}`));
+  const channels = Object.keys(root.channels).map((key) => [key, target(`#/channels/${key}`)]);
+  const whole = { ...copy(root), channels: Object.fromEntries(channels) };
+  whole.components.messages = byLabel(messages);
+  for (const [, channel] of channels) channel.messages = byLabel(Object.values(channel.messages));
+  return { ...whole, "x-parser-spec-parsed": true, "x-parser-api-version": 3 };
+}
+
+/** Messages under their labels: the keys become headings and anchors. */
+function byLabel(messages) {
+  return Object.fromEntries(messages.map((message) => [message.name, message]));
 }
 
 async function show() {
@@ -49,11 +76,12 @@ async function show() {
   const response = await fetch(DOCUMENT);
   if (!response.ok) throw new Error(`${DOCUMENT} answered ${response.status}`);
   const config = {
-    show: { sidebar: true, errors: true },
-    sidebar: { showOperations: "byDefault", useChannelAddressAsIdentifier: true },
+    show: { sidebar: true, schemas: false }, // each schema stands unfolded where it is used
     expand: { messageExamples: true },
+    receiveLabel: "CLIENT",
+    sendLabel: "SERVER",
   };
-  window.AsyncApiStandalone.render({ schema: resolved(await response.json()), config }, place);
+  window.ProsaLiveViewer.render({ schema: resolved(await response.json()), config }, place);
 }
 
 show().catch((error) => {

@@ -42,7 +42,7 @@ export function accentColors(accent, surface) {
   const away = contrast(surface, white) > contrast(surface, black) ? white : black;
   const onFill = contrast(accent, white) >= ENOUGH ? white : black;
   const fill = toward(accent, onFill === white ? black : white, (color) => contrast(color, onFill) >= ENOUGH);
-  const ink = toward(accent, away, (color) => contrast(color, surface) >= ENOUGH);
+  const ink = toward(accent, away, (color) => contrast(color, surface) >= ENOUGH + 0.6);
   return { fill: toHex(fill), ink: toHex(ink), onFill: toHex(onFill) };
 }
 

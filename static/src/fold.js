@@ -213,7 +213,8 @@ function endTurn(view, event, outcome) {
   const { usage, cost_usd, duration_ms, ttft_ms, from_cache, code, message, retryable } = event;
   const end = { outcome, usage, cost_usd, duration_ms, ttft_ms, from_cache, code, message, retryable };
   const details = view.details.get(event.turn_id) ?? { tools: [] };
-  view.details.set(event.turn_id, { ...details, end });
+  const tools = details.tools.map((tool) => (tool.status === "running" ? { ...tool, status: /** @type {const} */ ("failed") } : tool));
+  view.details.set(event.turn_id, { ...details, tools, end });
 }
 
 /** @param {View} view @param {Frame} event */

@@ -202,6 +202,8 @@ function finish(element) {
   }
   if (element.tagName === "TD" && /^[\s\-+−–R$€£%.,\d]*\d[\s%.,\d]*$/.test(element.textContent ?? "")) {
     element.classList.add("number");
+    const column = [...(element.parentElement?.children ?? [])].indexOf(element);
+    element.closest("table")?.querySelectorAll("th")[column]?.classList.add("number");
   }
 }
 

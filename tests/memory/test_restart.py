@@ -241,3 +241,25 @@ async def settled_size(server: RedisServer) -> int:
         client.set("settled", "1")
     await eventually(lambda: re.search(rb"settled", server.append_only_file().read_bytes()))
     return server.append_only_file().stat().st_size
+
+
+async def test_writes_after_a_start_from_a_cut_file_survive_the_next_start(memory: Memory, server: RedisServer) -> None:
+    """Redis 7.0.15 left an open MULTI in its file, and the next start lost or half applied what came after it."""
+    session = await open_session(memory)
+    await exchange(memory, session, "antes", "sim")
+    await settled_size(server)
+    await exchange(memory, session, "cortado", "sim")
+    server.kill()
+    path = server.append_only_file()
+    data = path.read_bytes()
+    path.write_bytes(data[: data.rindex(b"SPUBLISH") if b"SPUBLISH" in data else data.rindex(b"RPUSH") + 2])
+    server.start()
+    await exchange(memory, session, "depois", "sim")
+    with server.client() as client:
+        await eventually(lambda: client.info("persistence")["aof_rewrite_in_progress"] == 0)
+
+    restart(server)
+
+    view = await memory.sessions.view(session)
+    assert [message.content for message in view.messages][-2:] == ["depois", "sim"]
+    assert (view.turn, view.queue) == (None, [])

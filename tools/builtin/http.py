@@ -68,6 +68,8 @@ class GuardedHttp:
             trust_env=False,
             follow_redirects=False,
             timeout=rules.timeout_s,
+            # A kept connection is found by address, and two names may share one: each request makes its own.
+            limits=httpx2.Limits(max_keepalive_connections=0),
             headers={"accept": "application/json", "accept-encoding": "identity", "user-agent": "prosa"},
         )
 
@@ -158,7 +160,8 @@ class GuardedHttp:
         if not addresses:
             raise HttpError(f"the host {host!r} has no address now", retryable=True)
         # One bad address among good ones is an attack or a mistake: refuse the lot.
-        return [self._allowed(address) for address in addresses][0]
+        checked = [self._allowed(address) for address in addresses]
+        return checked[0]
 
     def _allowed(self, address: Address) -> Address:
         if _is_public(address) or self._listed(address):

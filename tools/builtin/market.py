@@ -30,7 +30,7 @@ from tools.decorator import Tool, tool
 Series = Literal["usd_brl", "selic"]
 
 _LATEST_ASKED: Final = 10
-"""Values asked for: series 432 is published ahead to the next meeting of the committee, so the last may be of tomorrow."""
+"""Values asked for: series 432 is published ahead to the committee's next meeting, so the last may be of tomorrow."""
 _DAYS_BACK: Final = 10
 """No rate is made on weekends and holidays: the one in force on a day is at most so many days old."""
 _RETRY_AFTER_S: Final = 30.0

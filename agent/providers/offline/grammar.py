@@ -47,12 +47,12 @@ def fragment_of(spans: Sequence[Span]) -> Fragment:
     without = _without_what(said, roles)
     measured = measure(said)
     counted = [_dimension(said[position]) for position, role in roles.items() if role == "counted"]
-    ranking, used = _ranking(said, roles)
     filters = (*_name_filters(said), *_missing(said, roles), *measured.filters)
     most = None if measured.metrics else _most_of(said, roles)
     if most is not None:
         roles[most] = "qualifier"
         measured = Measured(metrics=(MEMBER_METRICS[cast("Dimension", _dimension(said[most]))],))
+    ranking, used = _ranking(said, roles)
     metrics, shape, counted_by = _counting(counted, measured, bool(_periods(said)))
     by = _by(said, roles, filters)
     by = tuple(dict.fromkeys((*counted_by, *(each for each in by if not _holds(each, counted_by)))))
@@ -61,7 +61,7 @@ def fragment_of(spans: Sequence[Span]) -> Fragment:
         by=by,
         filters=filters,
         periods=_periods(said),
-        compare=_any(said, "compare"),
+        compare=_any(said, "compare") and not _sets_stages_apart(said),
         growth=_any(said, "growth"),
         trend=_any(said, "trend"),
         chronological=_any(said, "chronological"),
@@ -78,10 +78,18 @@ def fragment_of(spans: Sequence[Span]) -> Fragment:
     return _with_loose(fragment, said, used, roles)
 
 
+def _sets_stages_apart(said: Sequence[Span]) -> bool:
+    """Whether what is compared is two stages, "won vs lost": two figures of one time."""
+    states = ("won", "lost", "open", "closed")
+    around = ((_next(said, at, -1), _next(said, at)) for at, span in enumerate(said) if span.says("compare"))
+    return any(one is not None and two is not None and one.says(*states) and two.says(*states) for one, two in around)
+
+
 def _lists(said: Sequence[Span], by: Sequence[Dimension]) -> bool:
     """Whether members are asked for: "which products ...", "list the agents", "customers in Germany"."""
     measures = any(span.value("metric") or span.says(*_MEASURING) for span in said)
-    if _any(said, "list") or (_any(said, "which") and (by or not measures)):
+    asks = _any(said, "which") or any(span.text.lower() in _WHO for span in said)
+    if _any(said, "list") or (asks and (by or not measures)):
         return True
     return bool(by) and bool(said) and said[0].plural and _dimension(said[0]) == by[0]
 
@@ -182,7 +190,7 @@ def _name_filters(said: Sequence[Span]) -> tuple[NameFilter, ...]:
             if name[1] not in values:
                 values.append(name[1])
         elif not span.says("and") and _dimension(span) is None:
-            excluding = span.says("except")
+            excluding = span.says("except", "without")
     return tuple(
         NameFilter(dimension=dimension, values=tuple(values), exclude=exclude)
         for (dimension, exclude), values in kept.items()
@@ -303,8 +311,18 @@ def _loose(said: Sequence[Span], used: set[int], roles: dict[int, _Role], fragme
         by_day = span.value("unit") == "day" and _after(said, position, "by")
         means = span.says("average") and fragment.metrics and not _AVERAGES.intersection(fragment.metrics)
         negates = span.says("without") and fragment.empty == "hide" and "missing" not in roles.values()
-        if unused or kinds <= {"unit", "month"} or by_day or means or negates:
+        negates = negates and _name(_next(said, position)) is None
+        whole = not fragment.by and not fragment.compare and "win_rate" not in fragment.metrics
+        parts = span.says("share") and (not fragment.metrics or whole)
+        grown = span.says("growth") and fragment.ranking is not None and not fragment.periods
+        first = span.value("ordinal") is not None and _dimension_after(said, position) in TIME_DIMENSIONS
+        if any((unused, kinds <= {"unit", "month"}, by_day, means, negates, parts, grown, first)):
             yield span.text
+
+
+def _dimension_after(said: Sequence[Span], position: int) -> Dimension | None:
+    after = _next(said, position)
+    return _dimension(after) if after is not None else None
 
 
 def _after(said: Sequence[Span], position: int, *operators: str) -> bool:

@@ -40,7 +40,7 @@ def measure(spans: Sequence[Span]) -> Measured:
     assumptions: list[Assumption] = []
     for chunk in _chunks(spans):
         part = _of_chunk(chunk)
-        qualifies = bool(metrics) and not _counted(chunk) and not chunk[0].says("and")
+        qualifies = bool(metrics) and not _counted(chunk) and not chunk[0].says("and", "compare")
         for metric in part.metrics:
             if metric not in metrics and not (qualifies and metric in _COUNTS and metrics[-1] not in _COUNTS):
                 metrics.append(metric)
@@ -53,7 +53,7 @@ def _chunks(spans: Sequence[Span]) -> Iterator[Sequence[Span]]:
     """Cut where another quantity begins: after "and", at a question word of quantity, at a second metric."""
     start = 0
     for position, span in enumerate(spans):
-        if position > start and (span.says("and", *_HEADS) or span.value("metric")):
+        if position > start and (span.says("and", "compare", *_HEADS) or span.value("metric")):
             before = spans[start:position]
             joined = span.value("metric") and not any(each.value("metric") for each in before) and _introduces(before)
             if not joined:

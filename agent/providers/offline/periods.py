@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import calendar
 import re
-from collections.abc import Sequence
 from datetime import date, timedelta
 from typing import Final
 
@@ -187,8 +186,3 @@ def _shifted(first_of_month: date, months: int) -> date:
 def _same_day(day: date, years: int, *, end: bool = False) -> date:
     last = calendar.monthrange(day.year + years, day.month)[1]
     return day.replace(year=day.year + years, day=last if end else min(day.day, last))
-
-
-def joined(periods: Sequence[Period]) -> Period:
-    """Give the period from the first to the last of several."""
-    return Period(kind="range", start=periods[0], end=periods[-1])

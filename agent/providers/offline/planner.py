@@ -9,7 +9,7 @@ from typing import Any, Final, Literal
 import msgspec
 
 from agent.providers.offline.conversation import FIND, MARKET, PROBE, QUERY, Answered, Conversation
-from agent.providers.offline.periods import needs_today
+from agent.providers.offline.periods import days_of, needs_today
 from agent.providers.offline.question import (
     ALL_ROWS,
     Fragment,
@@ -72,7 +72,7 @@ class TellUnclear(msgspec.Struct, frozen=True, kw_only=True):
     """Say what was not understood, and what was: `guess` is what a "yes" will run."""
 
     language: Language
-    why: Gap | Literal["words", "too_long", "no_tools", "lost"]
+    why: Gap | Literal["words", "too_long", "no_tools", "lost", "market_time"]
     words: tuple[str, ...] = ()
     guess: SalesQuestion | None = None
 
@@ -130,7 +130,7 @@ def _step_of(reading: Reading, text: str, conversation: Conversation, looked: bo
     if reading.topic is not None:
         return TellRefusal(language=language, topic=reading.topic)
     if reading.market is not None:
-        return _market_step(reading.market, language, conversation)
+        return _market_step(reading, reading.market, conversation)
     if reading.social is not None:
         return TellSocial(language=language, social=reading.social)
     if QUERY not in conversation.tools:
@@ -198,10 +198,17 @@ def _needs_today(fragment: Fragment) -> bool:
     return any(needs_today(each) or (compared and each.kind in _RELATIVE) for each in fragment.periods)
 
 
-def _market_step(series: Series, language: Language, conversation: Conversation) -> Step:
+def _market_step(reading: Reading, series: Series, conversation: Conversation) -> Step:
+    """Ask for the latest figure, or that of a day that was said with its year; the market's today is not the data's."""
+    language = reading.language
     if MARKET not in conversation.tools:
         return TellRefusal(language=language, topic="market")
-    arguments = {"series": [series]}
+    arguments: dict[str, Any] = {"series": [series]}
+    times = [period for fragment in reading.fragments for period in fragment.periods if period.spec != "today"]
+    if times:
+        if len(times) > 1 or times[0].kind != "day" or times[0].year is None:
+            return TellUnclear(language=language, why="market_time")
+        arguments["date"] = days_of(times[0], _ANY_DAY).first.isoformat()
     result = conversation.call(MARKET, arguments)
     if result is None:
         return CallTools(calls=((MARKET, arguments),))

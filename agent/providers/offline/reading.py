@@ -198,6 +198,7 @@ def _joined(fragments: Sequence[Fragment]) -> tuple[Fragment, ...]:
     kept: list[Fragment] = []
     for fragment in fragments:
         if kept and _adds_figures(fragment):
+            fragment = _of_what_is_open(fragment) if "open_deals" in kept[-1].metrics else fragment
             kept[-1] = msgspec.structs.replace(
                 kept[-1],
                 metrics=cast("tuple[Metric, ...]", tuple(dict.fromkeys((*kept[-1].metrics, *fragment.metrics)))),
@@ -207,6 +208,13 @@ def _joined(fragments: Sequence[Fragment]) -> tuple[Fragment, ...]:
         elif not kept or not fragment.is_blank:
             kept.append(fragment)
     return tuple(kept)
+
+
+def _of_what_is_open(fragment: Fragment) -> Fragment:
+    """Read "how many are open, and how much are they worth": what is open has no revenue yet."""
+    if fragment.metrics != ("revenue",):
+        return fragment
+    return msgspec.structs.replace(fragment, metrics=("open_pipeline_value",), assumptions=())
 
 
 def _adds_figures(fragment: Fragment) -> bool:

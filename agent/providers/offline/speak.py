@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import assert_never
 
 from agent.providers.offline.answers import describe, tell
-from agent.providers.offline.figures import SPEECHES, number
+from agent.providers.offline.figures import SPEECHES, name, number
 from agent.providers.offline.planner import TellAnswer, TellMarket, TellRefusal, TellSocial, TellUnclear
 from agent.providers.offline.speech import Speech
 
@@ -53,11 +53,12 @@ def _market(telling: TellMarket, speech: Speech) -> str:
     if row is None or isinstance(value, bool) or not isinstance(value, int | float):
         return speech.market_failed
     written = number(value, speech, 2)
-    return speech.market.format(
+    told = speech.market.format(
         name="USD/BRL" if telling.series == "usd_brl" else "Selic",
-        date=str(row.get("date", ""))[:10],
+        date=name(str(row.get("date", ""))[:10], speech),
         value=f"R$ {written}" if telling.series == "usd_brl" else f"{written}%",
     )
+    return told + (speech.market_stale if row.get("stale") is True else "")
 
 
 def _unclear(telling: TellUnclear, speech: Speech) -> str:

@@ -59,6 +59,7 @@ class Speech(msgspec.Struct, frozen=True, kw_only=True):
     failed: str
     unknown_name: str
     market: str
+    market_stale: str
     market_failed: str
     assumptions: Mapping[Assumption, str]
     notes: Mapping[str, str]

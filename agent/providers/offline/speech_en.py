@@ -114,6 +114,7 @@ SPEECH: Final = Speech(
         "The sales tool refused the query, so I have no figure to give. Please check the names and the period."
     ),
     market="{name} ({date}): **{value}**.",
+    market_stale=" (last known value; the source does not answer now)",
     market_failed="I could not look up the market figure just now, so I have no figure to give.",
     assumptions={
         "sales_are_won_revenue": "I took “sales” as the revenue of won deals.",
@@ -182,6 +183,7 @@ SPEECH: Final = Speech(
         "nothing": "I did not understand this as a question about sales.",
         "too_long": "The message is too long for this demo. Please ask a short question.",
         "no_tools": "I have no access to the sales data in this conversation.",
+        "market_time": "Of this market figure I can tell the latest value, or that of one day, said with its year.",
         "lost": "I could not find out the reference date of the data. Please say the month with its year.",
     },
     guess="What I understood: {question}. Answer “yes” to see that, or ask in another way, for example:",

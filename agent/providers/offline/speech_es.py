@@ -115,6 +115,7 @@ SPEECH: Final = Speech(
         "el período."
     ),
     market="{name} ({date}): **{value}**.",
+    market_stale=" (último valor conocido; la fuente no responde ahora)",
     market_failed="No pude consultar el dato de mercado ahora, así que no tengo una cifra que dar.",
     assumptions={
         "sales_are_won_revenue": "Tomé “ventas” como los ingresos de los negocios ganados.",
@@ -185,6 +186,7 @@ SPEECH: Final = Speech(
         "nothing": "No entendí esto como una pregunta sobre ventas.",
         "too_long": "El mensaje es demasiado largo para esta demostración. Haga una pregunta corta, por favor.",
         "no_tools": "No tengo acceso a los datos de ventas en esta conversación.",
+        "market_time": "De este dato de mercado sé el valor más reciente o el de un día, dicho con el año.",
         "lost": "No pude saber la fecha de referencia de los datos. Diga el mes con el año, por favor.",
     },
     guess="Lo que entendí: {question}. Responda “sí” para verlo, o pregunte de otra manera, por ejemplo:",

@@ -115,6 +115,7 @@ SPEECH: Final = Speech(
         "período da pergunta."
     ),
     market="{name} ({date}): **{value}**.",
+    market_stale=" (último valor conhecido; a fonte não responde agora)",
     market_failed="Não consegui consultar o dado de mercado agora, então não tenho um número para dar.",
     assumptions={
         "sales_are_won_revenue": "Considerei “vendas” como a receita dos negócios ganhos.",
@@ -182,6 +183,7 @@ SPEECH: Final = Speech(
         "nothing": "Não entendi a pergunta como uma pergunta sobre vendas.",
         "too_long": "A mensagem é longa demais para esta demonstração. Faça uma pergunta curta, por favor.",
         "no_tools": "Não tenho acesso aos dados de vendas nesta conversa.",
+        "market_time": "Deste dado de mercado sei o valor mais recente ou o de um dia, dito com o ano.",
         "lost": "Não consegui descobrir a data de referência dos dados. Diga o mês com o ano, por favor.",
     },
     guess="O que entendi foi: {question}. Responda “sim” para ver isso, ou pergunte de outro jeito, por exemplo:",

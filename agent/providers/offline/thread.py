@@ -44,6 +44,9 @@ class Previous(msgspec.Struct, frozen=True, kw_only=True):
 
 def complete(fragment: Fragment, previous: Previous | None, today: date) -> tuple[SalesQuestion, ...] | Gap:
     """Give the questions that a message asks, or what is missing."""
+    if fragment.ranking is not None and not fragment.by and len(fragment.periods) > 1:
+        # "Did we sell more in November or in December?" orders two times: it compares them.
+        fragment = msgspec.structs.replace(fragment, ranking=None, compare=True)
     if previous is not None and _continues(fragment):
         merged = _merge(fragment, previous)
         if isinstance(merged, str):
@@ -173,6 +176,10 @@ def _ordered(question: SalesQuestion, fragment: Fragment) -> SalesQuestion | Gap
             rank=fragment.rank if fragment.rank > 1 else None,
             shape="figures",
         )
+    if fragment.ranking is not None and fragment.growth and times:
+        return "dimension"
+    if fragment.ranking is not None and fragment.growth and question.by:
+        return replace(question, order_by=f"{question.metrics[0]}_change_pct", limit=None)
     if fragment.ranking is not None and question.by:
         return replace(
             question,
@@ -208,6 +215,8 @@ def _with_times(
         return tuple(replace(question, period=resolve(each, today, spoken_of)) for each in periods[:_MOST_PERIODS])
     if periods:
         return (_with_one_time(question, periods[0], compares, today, spoken_of),)
+    if question.order_by == f"{question.metrics[0]}_change_pct" and question.compare_to is None:
+        return (replace(question, order_by=question.metrics[0]),)
     if compares and question.period not in {None, "all_time"} and not timed:
         return (replace(question, compare_to="previous"),)
     if fragment.growth and not question.by:

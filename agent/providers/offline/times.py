@@ -91,7 +91,7 @@ def _year(spans: Sequence[Span], position: int) -> tuple[int | None, int]:
         year = _number(spans, position + 1)
         if year is not None and (year < 100 or is_year(str(year))):
             return (2000 + year if year < 100 else year), position + 2
-    after = _after_of(spans, position)
+    after = _after_of(spans, position + 1 if _sign(spans, position, ".") else position)
     year = _number(spans, after)
     if year is not None and is_year(str(year)):
         return year, after + 1
@@ -115,6 +115,8 @@ def _whole_date(spans: Sequence[Span], position: int) -> _Found:
         return Period(kind="day", number=one, month=two, year=three + 2000 if three < 100 else three), position + 5
     if 1 <= one <= 12 and is_year(str(two)):
         return Period(kind="month", number=one, year=two), position + 3
+    if _sign(spans, position + 1, "/") and 1 <= one <= 31 and 1 <= two <= 12:
+        return Period(kind="day", number=one, month=two), position + 3
     return None
 
 
@@ -128,11 +130,17 @@ def _day_of_month(spans: Sequence[Span], position: int) -> _Found:
         month = _month_number(spans, end)
         return _day(spans, end + 1, day, month) if month else None
     month = _month_number(spans, position)
-    day = _number(spans, position + 1)
+    day = _number(spans, position + 1) or _ordinal(spans, position + 1)
     if month and day is not None and 1 <= day <= 31:
         end = position + 3 if _sign(spans, position + 2, *_ORDINAL_SIGNS) else position + 2
         return _day(spans, end, day, month)
     return None
+
+
+def _ordinal(spans: Sequence[Span], position: int) -> int | None:
+    span = _at(spans, position)
+    value = span.value("ordinal") if span else None
+    return int(value) if value else None
 
 
 def _day(spans: Sequence[Span], end: int, day: int, month: int) -> _Found:
@@ -216,10 +224,11 @@ def _near(spans: Sequence[Span], position: int) -> _Found:
     if where.says("this"):
         return _whole_unit("this", unit, 0), end
     if where.says("last"):
-        return _whole_unit("last", unit, 1), end
+        unit_follows = end < len(spans) and where is spans[end - 1] and _unit(spans, end) is not None
+        return None if unit_follows and where is not _at(spans, position) else (_whole_unit("last", unit, 1), end)
     if where.says("next"):
         return Period(kind="relative", spec="next"), end
-    return (Period(kind="previous", unit=unit), end) if where.says("previous") else None
+    return (Period(kind="previous", unit=unit, number=1), end) if where.says("previous") else None
 
 
 def _whole_unit(which: str, unit: str, number: int) -> Period:

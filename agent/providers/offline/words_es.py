@@ -116,7 +116,7 @@ SPANISH: Final = Words(
         "trend": (
             "evolucion | tendencia | a lo largo del tiempo | historico | serie temporal | evoluciono | evolucionado"
         ),
-        "share": "porcentaje | participacion | cuota | por ciento | proporcion | en porcentaje",
+        "share": "representa | representan | porcentaje | participacion | cuota | por ciento | proporcion | en porcentaje",
         "without": (
             "sin | no tiene | no tienen | no tuvieron | no tuvo | nunca | ningun | ninguna | sin ningun"
             " | sin ninguna | no | sin nada de"
@@ -274,7 +274,7 @@ SPANISH: Final = Words(
         " | dato | nombre"
         " | nombres | tambien | muy | ver | necesito | periodo | sede | ubicados | para | informe | resumen"
         " | tabla | dolares"
-        " | u | aun | todavia | trabajan | trabaja | operan | vale | creado | creada | nada | algo | usd | sobre | representa | va"
+        " | u | aun | todavia | trabajan | trabaja | operan | vale | creado | creada | nada | algo | usd | sobre | va"
         " | van | durante | cuanto a | orden | lugar | posicion | entre si | o | existen"
         " | exactamente | realmente | logrado | obtuvo | obtuvimos | conseguimos | ha | han | hemos | sido"
         " | estuvo | ir | fui"

@@ -122,7 +122,7 @@ PORTUGUESE: Final = Words(
             " | evoluiu | diferenca | mudou | subiu"
         ),
         "trend": "evolucao | tendencia | ao longo do tempo | historico | serie historica | serie temporal",
-        "share": "percentual | porcentagem | participacao | fatia | por cento | proporcao | em percentual | parcela",
+        "share": "representa | representam | percentual | porcentagem | participacao | fatia | por cento | proporcao | em percentual | parcela",
         "without": (
             "sem | nao tem | nao tem nenhum | nao tiveram | nao teve | nao possui | nao possuem | nunca | nao tenham"
             " | sem nenhum | sem nenhuma | nenhum | nao"
@@ -318,10 +318,10 @@ PORTUGUESE: Final = Words(
         " | responsavel | respectivo | respectivamente | comercial | empresa toda | companhia | cujo | esses | essas"
         " | nome | nomes | tambem | bem | muito | mais ou menos | per | favorzinho | veja | ver | olha | consegue"
         " | conseguiu | conseguimos | conseguiram | preciso | periodo | sede | sediados | localizados | fica | ficam"
-        " | ou | ainda | trabalham | trabalha | atuam | atua | cada um dos | deram | dao | vale | criado | criada | nada | coisa | alguma coisa"
+        " | ou | ainda | trabalham | trabalha | atuam | atua | cada um dos | deram | acumulado | acumulada | dao | vale | criado | criada | nada | coisa | alguma coisa"
         " | oficial | resumo | relatorio | tabela | realizado | realizada | realizadas | dolares | usd | us"
         " | fechadas"
-        " | sobre | corresponde | representa | representam | vem | veio | vieram | vez | vezes | ele tem"
+        " | sobre | corresponde | vem | veio | vieram | vez | vezes | ele tem"
         " | durante | qual e"
         " | colocado | colocada | lugar | posicao | mostre-me | ordem | valores | quanto a | entre si"
         " | cada um | gente"

@@ -17,6 +17,7 @@ export class Bubble {
       "button",
       { type: "button", class: "launcher", "aria-expanded": "false", "aria-label": words.say("open"), onclick: () => this.toggle() },
       icon("chat"),
+      icon("lower"),
       make("span", { class: "unread", hidden: true }),
     );
     this.panel = make(

@@ -74,8 +74,8 @@ export class Composer {
 
   #changed() {
     const { input } = this;
-    input.style.height = "auto";
-    input.style.height = `${Math.min(input.scrollHeight, TALLEST_PX)}px`;
+    input.style.height = "auto"; // one row; what does not fit is measured
+    if (input.value !== "") input.style.height = `${Math.min(input.scrollHeight, TALLEST_PX)}px`;
     const length = codePointLength(input.value);
     const values = { count: this.words.number(length), limit: this.words.number(this.limit) };
     const tooLong = length > this.limit;

@@ -17,6 +17,6 @@ export function showEmpty(place, words, starters, send) {
   place.replaceChildren(
     make("p", { class: "greeting" }, words.say("greeting")),
     make("p", { class: "faint" }, words.say(starters.length > 0 ? "greetingHint" : "greetingBare")),
-    ...(buttons.length > 0 ? [make("ul", { class: "starters" }, ...buttons)] : []),
+    ...(buttons.length > 0 ? [make("ul", { class: "starters", "data-count": String(buttons.length) }, ...buttons)] : []),
   );
 }

@@ -221,6 +221,11 @@ async def test_the_reference_date_may_stand_in_the_tools_description() -> None:
     [
         ("quanto está o dólar?", '{"series": [{"name": "usd_brl", "date": "2026-11-20", "value": 5.4321}]}', "R$ 5,43"),
         ("what is the Selic rate?", '{"series": [{"name": "selic", "date": "2026-11-20", "value": 15.0}]}', "15.00%"),
+        (
+            "quanto estava o dólar em 15/11/2017?",
+            '{"series": [{"date": "2017-11-14", "value": 3.3, "stale": true}]}',
+            "último valor conhecido",
+        ),
         ("quanto está o dólar?", '{"series": []}', "não tenho um número"),
         ("quanto está o dólar?", ToolError("away"), "não tenho um número"),
     ],
@@ -230,6 +235,13 @@ async def test_a_market_figure_comes_from_the_market_tool(text: str, result: str
 
     assert [call.name for call in reply.calls] == ["market"]
     assert said in reply.text
+
+
+async def test_a_market_figure_over_a_span_of_time_is_not_guessed() -> None:
+    reply = await Talk(OneTool(market="{}")).say("quanto foi o dólar no mês passado?")
+
+    assert reply.calls == ()
+    assert "um dia, dito com o ano" in reply.text
 
 
 async def test_names_in_results_are_data_and_harmless_in_markdown() -> None:

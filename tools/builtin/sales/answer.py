@@ -85,14 +85,16 @@ def change_pct(now: Number, before: Number) -> float | None:
 
 def _keys(now: Table, before: Table | None, arrangement: Arrangement) -> list[Key]:
     tables = [now] if before is None else [now, before]
-    found = dict.fromkeys(key for table in tables for key in table.numbers)
     if not arrangement.by:
-        return list(found) or [()]
-    keys = list(dict.fromkeys([*found, *arrangement.members]))
-    if arrangement.empty == "show":
-        return keys
-    only_empty = arrangement.empty == "only"
-    return [key for key in keys if all(table.is_empty(key) for table in tables) == only_empty]
+        return [()]
+    full = dict.fromkeys(key for table in tables for key in table.numbers if not table.is_empty(key))
+    match arrangement.empty:
+        case "hide":
+            return list(full)
+        case "show":
+            return list(dict.fromkeys([*full, *arrangement.members]))
+        case "only":
+            return [key for key in arrangement.members if key not in full]
 
 
 def _row(

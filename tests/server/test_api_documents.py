@@ -1,0 +1,190 @@
+"""The documents of the API: valid in themselves, and shown by pages that need nothing but this server."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import httpx2
+import pytest
+import pytest_asyncio
+from jsonschema import Draft202012Validator
+from playwright.async_api import Browser, ConsoleMessage, Page, Request, async_playwright, expect
+
+from tests.server.conftest import RunningNode
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+CHROMIUM: Final = Path(os.environ.get("CHROMIUM", "/usr/bin/chromium"))
+ARGUMENTS: Final = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+DOCS: Final = Path(__file__).parents[2] / "static" / "docs"
+VENDOR: Final = DOCS / "vendor"
+METHODS: Final = frozenset({"get", "post", "put", "patch", "delete"})
+PAGES: Final = [
+    pytest.param("/docs", "Prosa: documents of the API", ".way", id="entry"),
+    pytest.param("/docs/api", "Prosa: HTTP API", ".opblock", id="http_api"),
+    pytest.param("/docs/live", "Prosa: live protocol", "#messages", id="live_protocol"),
+]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Visit:
+    """An open page, and what it did that a reader does not see. Violations of the policy are on its console."""
+
+    page: Page
+    console: list[str] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
+    hosts: set[str] = field(default_factory=set)
+    failed: list[str] = field(default_factory=list)
+
+    def watch(self) -> None:
+        """Take notes from now on."""
+        self.page.on("console", lambda message: self.console.append(_line(message)))
+        self.page.on("pageerror", lambda error: self.errors.append(str(error)))
+        self.page.on("request", lambda request: self.hosts.add(urlsplit(request.url).netloc))
+        self.page.on("requestfailed", lambda request: self.failed.append(request.url))
+        self.page.on("requestfinished", self._finished)
+
+    async def _finished(self, request: Request) -> None:
+        response = await request.response()
+        if response is not None and response.status >= 400:
+            self.failed.append(f"{response.status} {request.url}")
+
+
+OpenPage = Callable[[str], AbstractAsyncContextManager[Visit]]
+
+
+@pytest_asyncio.fixture(loop_scope="session", scope="module")
+async def browser() -> AsyncIterator[Browser]:
+    """A real Chromium."""
+    if not CHROMIUM.exists():
+        pytest.skip(f"no browser at {CHROMIUM}: set CHROMIUM")
+    async with async_playwright() as playwright:
+        chromium = await playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield chromium
+        await chromium.close()
+
+
+@pytest.fixture
+def open_page(browser: Browser, development_node: RunningNode) -> OpenPage:
+    """Open a page of the node under watch."""
+
+    @asynccontextmanager
+    async def opened(path: str) -> AsyncIterator[Visit]:
+        page = await browser.new_page(base_url=development_node.url, viewport={"width": 1700, "height": 900})
+        visit = Visit(page=page)
+        visit.watch()
+        await page.goto(path)
+        yield visit
+        await page.close()
+
+    return opened
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def openapi(development_node: RunningNode) -> dict[str, Any]:
+    """The OpenAPI document as served."""
+    return await _document(development_node, "openapi")
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def asyncapi(development_node: RunningNode) -> dict[str, Any]:
+    """The AsyncAPI document as served."""
+    return await _document(development_node, "asyncapi")
+
+
+@pytest.mark.parametrize(("path", "title", "shown"), PAGES)
+async def test_a_page_shows_its_document_without_errors_or_other_hosts(
+    open_page: OpenPage, development_node: RunningNode, path: str, title: str, shown: str
+) -> None:
+    async with open_page(path) as visit:
+        await visit.page.locator(shown).first.wait_for()
+        await visit.page.wait_for_load_state("networkidle")
+        found = await visit.page.title()
+    assert found == title
+    assert visit.console == []
+    assert visit.errors == []
+    assert visit.failed == []
+    assert visit.hosts == {urlsplit(development_node.url).netloc}
+
+
+@pytest.mark.parametrize(("path", "title", "shown"), PAGES)
+async def test_a_page_has_a_policy_without_inline_code_or_eval(
+    development_node: RunningNode, path: str, title: str, shown: str
+) -> None:
+    async with development_node.http() as http:
+        response = await http.get(path)
+    directives = _directives(response)
+    assert title in response.text
+    assert directives["default-src"] == "'none'"
+    assert directives["script-src"] == "'self'"
+    assert directives["style-src"] == "'self'"
+    assert "'self'" in directives["connect-src"]
+
+
+async def test_the_entry_page_leads_to_both_documents(open_page: OpenPage) -> None:
+    async with open_page("/docs") as visit:
+        await visit.page.get_by_role("link", name="HTTP API").click()
+        await visit.page.locator(".opblock").first.wait_for()
+        await visit.page.get_by_role("link", name="Live protocol").click()
+        await visit.page.locator("#messages").wait_for()
+        address = urlsplit(visit.page.url).path
+    assert address == "/docs/live"
+
+
+async def test_the_api_page_lists_every_operation(open_page: OpenPage, openapi: dict[str, Any]) -> None:
+    async with open_page("/docs/api") as visit:
+        operations = visit.page.locator(".opblock .opblock-summary-path")
+        await operations.first.wait_for()
+        methods = await visit.page.locator(".opblock .opblock-summary-method").all_text_contents()
+        paths = await operations.evaluate_all("nodes => nodes.map(node => node.dataset.path)")
+    assert sorted(zip(methods, paths, strict=True)) == sorted(
+        (method.upper(), path) for path, method, _ in _operations(openapi)
+    )
+
+
+async def test_a_request_can_be_tried_on_the_api_page(open_page: OpenPage, development_node: RunningNode) -> None:
+    async with open_page("/docs/api") as visit:
+        health = visit.page.locator(".opblock", has=visit.page.locator('[data-path="/health"]'))
+        await health.locator(".opblock-summary-control").click()
+        await health.get_by_role("button", name="Execute").click()
+        answer = health.locator(".live-responses-table .response").first
+        await expect(answer).to_contain_text("200")
+        await expect(answer).to_contain_text('"status": "ok"')
+    assert visit.console == []
+    assert visit.hosts == {urlsplit(development_node.url).netloc}
+
+
+async def test_the_live_page_shows_every_message_with_fields_and_example(
+    open_page: OpenPage, asyncapi: dict[str, Any]
+) -> None:
+    async with open_page("/docs/live") as visit:
+        await visit.page.locator("#messages").wait_for()
+        shown = await visit.page.locator('[id^="message-"][id$="-payload"]').evaluate_all(_READ_MESSAGES)
+    assert sorted(shown, key=str) == sorted(_messages(asyncapi), key=str)
+
+
+async def test_the_live_page_tells_who_sends_what(open_page: OpenPage, asyncapi: dict[str, Any]) -> None:
+    async with open_page("/docs/live") as visit:
+        await visit.page.locator("#messages").wait_for()
+        client = await visit.page.locator("#operation-receive-sendToServer").inner_text()
+        server = await visit.page.locator("#operation-send-receiveFromServer").inner_text()
+    assert "session.open" in client
+    assert "message.delta" not in client
+    assert "message.delta" in server
+    assert "session.open\n" not in server
