@@ -46,6 +46,8 @@ from server.transports.sse import EventStream
 from server.transports.websocket import WebSocketDoor
 from server.worker import Worker
 from tools import Registry
+from tools.builtin.last_values import LastValuesFile
+from tools.builtin.market import Market, MarketSettings
 from tools.builtin.sales import SalesTools, create_sales_engine, load_sales
 
 VERSION: Final = "0.1.0"
@@ -109,7 +111,7 @@ async def _parts(stack: AsyncExitStack, settings: Settings, extra_providers: Map
         )
     )
     tools = await stack.enter_async_context(_tools(settings, clock))
-    providers = {**_providers(settings), **extra_providers}
+    providers = {**_providers(settings, ids), **extra_providers}
     for provider in providers.values():
         stack.push_async_callback(provider.close)
     return _Parts(
@@ -234,8 +236,8 @@ def _worker(parts: _Parts) -> Worker:
     )
 
 
-def _providers(settings: Settings) -> dict[str, Provider]:
-    providers: dict[str, Provider] = {"offline": OfflineProvider()}
+def _providers(settings: Settings, ids: Ids) -> dict[str, Provider]:
+    providers: dict[str, Provider] = {"offline": OfflineProvider(ids=ids)}
     if settings.openai_api_key is not None or settings.openai_base_url is not None:
         key = settings.openai_api_key.get_secret_value() if settings.openai_api_key is not None else ""
         providers["openai"] = OpenAIProvider(api_key=key, base_url=settings.openai_base_url or OPENAI_URL)
@@ -255,12 +257,23 @@ def _public_config(settings: Settings, agent: AgentConfig) -> dict[str, Any]:
 @asynccontextmanager
 async def _tools(settings: Settings, clock: Clock) -> AsyncIterator[Tools]:
     engine = create_sales_engine(settings.sales_url)
+    market = Market(
+        MarketSettings(
+            base_url=settings.market_base_url,
+            allowed_hosts=settings.market_allowed_hosts,
+            timeout_s=settings.market_timeout_s,
+            cache_s=settings.market_cache_s,
+        ),
+        LastValuesFile(settings.data_dir / "market.json"),
+        clock=clock,
+    )
     try:
         if settings.sales_database_url is None:
             await load_sales(engine)
         sales = SalesTools(engine, reference_date=settings.today, clock=clock)
-        yield Registry([*sales.tools()], clock=clock)
+        yield Registry([*sales.tools(), *market.tools()], clock=clock)
     finally:
+        await market.close()
         await engine.dispose()
 
 

@@ -76,7 +76,7 @@ async function show() {
   const response = await fetch(DOCUMENT);
   if (!response.ok) throw new Error(`${DOCUMENT} answered ${response.status}`);
   const config = {
-    show: { sidebar: true, schemas: false }, // each schema stands unfolded where it is used
+    show: { sidebar: true, messageExamples: true, schemas: false }, // each schema stands where it is used
     expand: { messageExamples: true },
     receiveLabel: "CLIENT",
     sendLabel: "SERVER",

@@ -13,12 +13,20 @@ import { safeLink } from "./links.js";
 const DOLLAR = "\uFDD0";
 const UNDERSCORE = "\uFDD1";
 
+/** One character that is most likely only itself. */
+const PLAIN = /^[\p{L}\p{N}\p{Extended_Pictographic}.,;:?!)…"'%]$/u;
+const TEXT_PLACES = new Set(["P", "LI", "STRONG", "EM", "S", "H3", "TD", "TH"]);
+
 export class MarkdownView {
   /** @param {import("./strings.js").Translator} words */
   constructor(words) {
     this.words = words;
     this.element = make("div", { class: "markdown" });
-    this.parser = smd.parser(renderer(this.element, words));
+    /** The parser holds back the last character, for it may begin something; this shows it meanwhile. */
+    this.ghost = document.createTextNode("");
+    /** The elements that are not whole yet, outermost first. @type {HTMLElement[]} */
+    this.open = [this.element];
+    this.parser = smd.parser(renderer(this.open, words));
     this.text = "";
     this.held = "";
     this.lastChar = "";
@@ -31,13 +39,16 @@ export class MarkdownView {
     if (this.ended || !text.startsWith(this.text)) this.#restart();
     const addition = text.slice(this.text.length);
     this.text = text;
+    this.ghost.remove();
     this.#write(addition);
+    this.#showGhost();
   }
 
   /** Nothing more will come. */
   end() {
     if (this.ended) return;
     this.ended = true;
+    this.ghost.remove();
     const rest = this.held;
     this.held = "";
     if (rest !== "") smd.parser_write(this.parser, shielded(rest, this.lastChar, ""));
@@ -56,13 +67,22 @@ export class MarkdownView {
     this.lastChar = ready.at(-1) ?? "";
   }
 
+  #showGhost() {
+    const { pending } = this.parser;
+    const place = this.open.at(-1) ?? this.element;
+    if (!PLAIN.test(pending) || !TEXT_PLACES.has(place.tagName)) return;
+    this.ghost.data = pending;
+    place.append(this.ghost);
+  }
+
   #restart() {
     this.text = "";
     this.held = "";
     this.lastChar = "";
     this.ended = false;
     this.element.replaceChildren();
-    this.parser = smd.parser(renderer(this.element, this.words));
+    this.open = [this.element];
+    this.parser = smd.parser(renderer(this.open, this.words));
   }
 }
 
@@ -79,14 +99,12 @@ function unshielded(text) {
 }
 
 /**
- * @param {HTMLElement} root
+ * @param {HTMLElement[]} open the root, to which what is opened is added
  * @param {import("./strings.js").Translator} words
  * @returns {smd.Any_Renderer}
  */
-function renderer(root, words) {
-  /** @type {HTMLElement[]} */
-  const open = [root];
-  const top = () => open.at(-1) ?? root;
+function renderer(open, words) {
+  const top = () => /** @type {HTMLElement} */ (open.at(-1));
   return {
     data: null,
     add_token: (_, token) => {

@@ -184,7 +184,7 @@ async def test_a_starter_is_asked_by_one_press(chat: ChatPage, fake: FakeServer)
 
     assert (await fake.next_turn()).question == "What was the revenue by region?"
     await expect(chat.questions).to_have_text(["What was the revenue by region?"])
-    await expect(chat.starters).to_have_count(0)
+    await expect(chat.starters.first).to_be_hidden()
 
 
 async def test_the_badge_tells_that_answers_come_from_the_offline_demo(chat: ChatPage, fake: FakeServer) -> None:

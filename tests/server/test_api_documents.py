@@ -34,7 +34,7 @@ ARGUMENTS: Final = (
 )
 DOCS: Final = Path(__file__).parents[2] / "static" / "docs"
 VENDOR: Final = DOCS / "vendor"
-METHODS: Final = frozenset({"get", "post", "put", "patch", "delete"})
+OPENAPI_SCHEMA: Final = Path(__file__).parent / "openapi-3.1-schema.json"
 PAGES: Final = [
     pytest.param("/docs", "Prosa: documents of the API", ".way", id="entry"),
     pytest.param("/docs/api", "Prosa: HTTP API", ".opblock", id="http_api"),
@@ -175,8 +175,16 @@ async def test_the_live_page_shows_every_message_with_fields_and_example(
 ) -> None:
     async with open_page("/docs/live") as visit:
         await visit.page.locator("#messages").wait_for()
-        shown = await visit.page.locator('[id^="message-"][id$="-payload"]').evaluate_all(_READ_MESSAGES)
-    assert sorted(shown, key=str) == sorted(_messages(asyncapi), key=str)
+        shown = await visit.page.locator('li[id^="message-"]').evaluate_all(_READ_MESSAGES)
+    assert sorted(shown) == sorted(_messages(asyncapi))
+
+
+async def test_a_type_that_both_sides_send_has_two_places_on_the_live_page(open_page: OpenPage) -> None:
+    async with open_page("/docs/live") as visit:
+        await visit.page.locator("#messages").wait_for()
+        places = visit.page.locator('li[id^="message-typing"]')
+        labels = await places.evaluate_all("nodes => nodes.map(node => node.id)")
+    assert labels == ["message-typing", "message-typing (TypingSignal)"]
 
 
 async def test_the_live_page_tells_who_sends_what(open_page: OpenPage, asyncapi: dict[str, Any]) -> None:
@@ -188,3 +196,117 @@ async def test_the_live_page_tells_who_sends_what(open_page: OpenPage, asyncapi:
     assert "message.delta" not in client
     assert "message.delta" in server
     assert "session.open\n" not in server
+
+
+def test_the_openapi_document_keeps_the_schema_of_openapi_3_1(openapi: dict[str, Any]) -> None:
+    """The schema is OpenAPI's own, https://spec.openapis.org/oas/3.1/schema/2022-10-07 (Apache-2.0), unchanged."""
+    schema = json.loads(OPENAPI_SCHEMA.read_bytes())
+    assert [error.message for error in Draft202012Validator(schema).iter_errors(openapi)] == []
+
+
+def test_operation_ids_are_unique(openapi: dict[str, Any]) -> None:
+    ids = [operation["operationId"] for _, _, operation in _operations(openapi)]
+    assert len(ids) == len(set(ids)) > 0
+
+
+def test_every_part_of_a_path_in_braces_is_a_required_parameter(openapi: dict[str, Any]) -> None:
+    in_paths = {(path, name) for path, _, _ in _operations(openapi) for name in _braced(path)}
+    declared = {
+        (path, parameter["name"])
+        for path, _, operation in _operations(openapi)
+        for parameter in operation["parameters"]
+        if parameter["in"] == "path" and parameter["required"]
+    }
+    assert declared == in_paths
+
+
+@pytest.mark.parametrize("name", ["openapi", "asyncapi"])
+def test_every_reference_leads_to_something(name: str, request: pytest.FixtureRequest) -> None:
+    document = request.getfixturevalue(name)
+    pointers = {node["$ref"] for node in _nodes(document) if "$ref" in node}
+    assert len(pointers) > 0
+    assert [pointer for pointer in sorted(pointers) if not _leads_somewhere(document, pointer)] == []
+
+
+@pytest.mark.parametrize("name", ["openapi", "asyncapi"])
+def test_every_schema_is_json_schema_2020_12(name: str, request: pytest.FixtureRequest) -> None:
+    schemas = request.getfixturevalue(name)["components"]["schemas"]
+    errors = {key: list(_META_SCHEMA.iter_errors(schema)) for key, schema in schemas.items()}
+    assert len(schemas) > 0
+    assert {key: found for key, found in errors.items() if found} == {}
+
+
+def test_the_vendored_viewers_are_small_and_without_source_maps() -> None:
+    files = [path for path in VENDOR.rglob("*") if path.is_file()]
+    assert sum(path.stat().st_size for path in files) < 4_000_000
+    assert [path for path in files if path.suffix == ".map"] == []
+    assert {path.parent.name for path in files if path.name.startswith("LICENSE")} == {"swagger-ui", "asyncapi"}
+
+
+@pytest.mark.parametrize("package", ["swagger-ui-dist", "@asyncapi/react-component"])
+def test_the_note_beside_the_viewers_names_the_versions_that_are_pinned(package: str) -> None:
+    pinned = json.loads((DOCS / "viewer" / "package-lock.json").read_bytes())["packages"][f"node_modules/{package}"]
+    assert f"`{package}` | {pinned['version']} | {pinned['license']} " in (VENDOR / "README.md").read_text("utf-8")
+
+
+_META_SCHEMA: Final = Draft202012Validator(Draft202012Validator.META_SCHEMA)
+_READ_MESSAGES: Final = """nodes => nodes.map((node) => {
+  const fields = [...node.querySelectorAll('[id$="-payload"] .italic')].map((field) => field.textContent);
+  return [JSON.parse(node.querySelector("code").textContent).type, fields.sort()];
+})"""
+
+
+async def _document(running: RunningNode, name: str) -> dict[str, Any]:
+    async with running.http() as http:
+        document: dict[str, Any] = (await http.get(f"/docs/{name}.json")).json()
+    return document
+
+
+def _operations(document: dict[str, Any]) -> list[tuple[str, str, dict[str, Any]]]:
+    """Path, method and content of each operation."""
+    return [(path, method, content) for path, item in document["paths"].items() for method, content in item.items()]
+
+
+def _messages(document: dict[str, Any]) -> list[list[Any]]:
+    """Wire type and sorted fields of each message."""
+    components = document["components"]
+    return [
+        [message["name"], sorted(_at(document, message["payload"]["$ref"])["properties"])]
+        for message in components["messages"].values()
+    ]
+
+
+def _braced(path: str) -> list[str]:
+    return [part.strip("{}") for part in path.split("/") if part.startswith("{")]
+
+
+def _nodes(value: Any) -> Iterator[dict[str, Any]]:
+    """Every object in a document, itself first."""
+    if isinstance(value, dict):
+        yield value
+    children = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    yield from itertools.chain.from_iterable(_nodes(child) for child in children)
+
+
+def _at(document: dict[str, Any], pointer: str) -> Any:
+    found: Any = document
+    for name in pointer.removeprefix("#/").split("/"):
+        found = found[name]
+    return found
+
+
+def _leads_somewhere(document: dict[str, Any], pointer: str) -> bool:
+    try:
+        return bool(_at(document, pointer))
+    except KeyError:
+        return False
+
+
+def _directives(response: httpx2.Response) -> dict[str, str]:
+    """The content policy by directive."""
+    parts = (part.strip().partition(" ") for part in response.headers["content-security-policy"].split(";"))
+    return {name: value for name, _, value in parts}
+
+
+def _line(message: ConsoleMessage) -> str:
+    return f"{message.type}: {message.text}"

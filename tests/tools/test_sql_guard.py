@@ -23,7 +23,7 @@ HOSTILE = {
     "alter": ("ALTER TABLE accounts ADD COLUMN x int", "ALTER"),
     "truncate": ("TRUNCATE TABLE accounts", "TRUNCATE"),
     "pragma": ("PRAGMA writable_schema = 1", "not allowed|not valid"),
-    "attach": ("ATTACH DATABASE '/etc/passwd' AS x", "ATTACH"),
+    "attach": ("ATTACH DATABASE '/etc/passwd' AS x", "ATTACH|not valid"),
     "vacuum_into": ("VACUUM INTO '/tmp/x.db'", "VACUUM|not allowed|not valid"),
     "copy": ("COPY accounts TO '/tmp/x'", "COPY"),
     "set": ("SET ROLE postgres", "SET"),
@@ -65,7 +65,7 @@ HOSTILE = {
     "printf": ("SELECT printf('%1000000000d', 1)", "printf|format"),
     "regular_expression": ("SELECT account FROM accounts WHERE account ~ '(a+)+$'", "REGEXP|regexp|not"),
     "padding_cast": ("SELECT CAST(account AS CHAR(10000000)) FROM accounts", "cast"),
-    "catalog_cast": ("SELECT CAST('pg_shadow' AS regclass)", "cast|not valid"),
+    "catalog_cast": ("SELECT CAST('pg_shadow' AS regclass)", "cast|not valid|OBJECTIDENTIFIER"),
     "recursion": (
         "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT COUNT(*) FROM n",
         "RECURSIVE",

@@ -64,7 +64,7 @@ export class Log {
     this.#patch(rows, context);
     this.older.hidden = !history.more;
     setText(this.older, this.words.say(history.loading ? "loading" : "older"));
-    if (anchor !== null) this.scroller.scrollTop += anchor.element.getBoundingClientRect().top - anchor.top;
+    if (anchor !== null) this.#keep(anchor);
     else if (!this.pinned && grew) this.fresh = true;
     this.#hold();
     this.#showJump();
@@ -112,6 +112,19 @@ export class Log {
       if (box.bottom > top) return { element: child, top: box.top };
     }
     return null;
+  }
+
+  /**
+   * Put a row back to where it was. The browser's own scroll anchoring does nothing at the very top, and
+   * Safari has none; but where it is there it must not correct a second time.
+   * @param {{ element: Element, top: number }} anchor
+   */
+  #keep(anchor) {
+    this.scroller.style.overflowAnchor = "none";
+    this.scroller.scrollTop += anchor.element.getBoundingClientRect().top - anchor.top;
+    requestAnimationFrame(() => {
+      this.scroller.style.overflowAnchor = "";
+    });
   }
 
   #hold() {

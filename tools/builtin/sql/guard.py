@@ -66,6 +66,8 @@ def _parsed(sql: str, policy: SqlPolicy) -> exp.Expr:
 
 
 def _check(statement: exp.Expr, policy: SqlPolicy) -> None:
+    for table in statement.find_all(exp.Table):  # first: an unknown table says more than its unknown columns
+        _check_table(table, policy)
     made = _made_names(statement)
     queries = concatenations = 0
     for node in statement.walk():
@@ -75,8 +77,6 @@ def _check(statement: exp.Expr, policy: SqlPolicy) -> None:
         match node:
             case exp.With():
                 _check_with(node, policy)
-            case exp.Table():
-                _check_table(node, policy)
             case exp.Column():
                 _check_column(node, made, policy)
             case exp.DataType():
