@@ -71,7 +71,10 @@ class Authenticator:
             return True
         if origin.lower() in self._origins:
             return True
-        parts = urlsplit(origin)
+        try:
+            parts = urlsplit(origin)
+        except ValueError:  # such as an IPv6 address without its bracket
+            return False
         if self._is_development:
             return is_loopback(parts.hostname or "")
         return host is not None and parts.netloc.lower() == host.lower()

@@ -72,7 +72,7 @@ async def execute(sessions: Sessions, speaker: Speaker, frame: SessionCommand) -
             state = await sessions.cancel(principal, session, frame.turn_id)
             return encode_ok(frame.cid, {"state": state})
         case FeedbackCreate():
-            await sessions.judge(
+            duplicate = await sessions.judge(
                 principal,
                 session,
                 cid=frame.cid,
@@ -81,7 +81,7 @@ async def execute(sessions: Sessions, speaker: Speaker, frame: SessionCommand) -
                 score=frame.score,
                 comment=frame.comment,
             )
-            return encode_ok(frame.cid, {})
+            return encode_ok(frame.cid, {}, duplicate=duplicate)
         case HistoryGet():
             messages, more = await sessions.history(session, before=frame.before, limit=frame.limit)
             return encode(History(re=frame.cid, messages=tuple(messages), more=more))

@@ -309,7 +309,9 @@ class Connection:
     async def _gather(self, frames: list[bytes]) -> None:
         """Add what the ready cursors have; what was gathered goes out even where Redis fails midway."""
         for session_id in list(self._ready):
-            cursor = self._ready[session_id]
+            cursor = self._ready.get(session_id)
+            if cursor is None:  # closed while another one was read
+                continue
             if cursor.erased:
                 frames.append(encode(SessionErased(session_id=session_id)))
                 self._forget(session_id)

@@ -173,8 +173,8 @@ class Cursor:
         """Everything after `seq` up to the head at least, or why it cannot be had."""
         if epoch != self._head.epoch:
             return None, "epoch"
-        if seq > self._head.seq:
-            return None, "ahead"
+        if seq > self._head.seq and await self._log.read(self.session, epoch, seq) is None:
+            return None, "ahead"  # else this node has not heard yet what the reader was told by another
         payloads: list[bytes] = []
         position = seq
         while position < self._head.seq:

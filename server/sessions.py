@@ -5,6 +5,7 @@ Transports translate their wire into these calls and UserError into their kind o
 
 from __future__ import annotations
 
+import heapq
 import re
 from collections.abc import Sequence
 from typing import Final, Literal
@@ -32,6 +33,7 @@ from core.wire.limits import HISTORY_LIMIT, HISTORY_LIMIT_MOST, content_problem,
 
 _SESSION_ID: Final = re.compile(r"ses_[0-9a-z]{26}")
 _NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_ID: Final = re.compile(r"[!-~]{1,128}")
 
 
 class Sessions:
@@ -71,9 +73,9 @@ class Sessions:
         """
         user_id = _user(principal, user_id)
         if session is not None and _SESSION_ID.fullmatch(session):
-            head = await self.store.find(principal, session)
+            head = await self.find(principal, session)
             if user_id is not None and head.session.user_id != user_id:
-                raise UserError("There is no such session.", code="not_found")
+                raise _no_session()
             return head
         if session is not None and not _NAME.fullmatch(session):
             raise UserError("session_id: 1 to 64 of A-Z a-z 0-9 _ - are allowed.")
@@ -84,10 +86,13 @@ class Sessions:
         return await self.store.open(principal.tenant, user_id, session)
 
     async def find(self, principal: Principal, session_id: str) -> SessionHead:
-        """Find a session by its id. Raises UserError `not_found`."""
+        """Find a session by its id. Raises UserError `not_found`, in the same words whatever the reason."""
         if not _SESSION_ID.fullmatch(session_id):
-            raise UserError("There is no such session.", code="not_found")
-        return await self.store.find(principal, session_id)
+            raise _no_session()
+        try:
+            return await self.store.find(principal, session_id)
+        except UserError as error:
+            raise _no_session() from error
 
     async def send(
         self,
@@ -151,13 +156,13 @@ class Sessions:
         """Answer the session's last user message again, in a new turn. Raises UserError `busy`, `not_found`."""
         if (seen := await self._seen(session, principal, cid, digest)) is not None:
             return seen
+        status = await self.turn(principal, turn_id)
+        if status.session.session_id != session.session_id:
+            raise _no_turn()
         view = await self.store.view(session)
         asked = [m for m in view.messages if m.turn_id == turn_id and m.role == "user"]
-        if not asked:
-            raise UserError("There is no such turn in this session's view.", code="not_found")
-        status = await self.queue.status(principal, turn_id)
-        if status.session.session_id != session.session_id:
-            raise UserError("There is no such turn.", code="not_found")
+        if not asked:  # it was done again, or lies far back
+            raise UserError("Only the session's last turn can be done again.", code="busy", retryable=True)
         turn = TurnInput(
             turn_id=self._ids.new("turn"),
             message_ids=tuple(message.message_id for message in asked),
@@ -176,13 +181,15 @@ class Sessions:
         return await self.queue.cancel(session, turn_id, "user")
 
     async def turn(self, principal: Principal, turn_id: str) -> TurnStatus:
-        """Where a turn is. Raises UserError `not_found`."""
+        """Where a turn is. Raises UserError `not_found`, in the same words whatever the reason."""
+        if not _ID.fullmatch(turn_id):
+            raise _no_turn()
         try:
             return await self.queue.status(principal, turn_id)
-        except UserError:
+        except UserError as error:
             record = await self._books.turn(principal.tenant, turn_id)
             if record is None or principal.user_id not in (None, record.user_id):
-                raise
+                raise _no_turn() from error
         session = SessionRef(session_id=record.session_id, tenant=record.tenant, user_id=record.user_id)
         return TurnStatus(session=session, turn_id=turn_id, state=record.outcome, record=record)
 
@@ -193,6 +200,8 @@ class Sessions:
 
         What SQL does not have yet comes from the live view. Raises UserError `not_found` for an unknown message.
         """
+        if before is not None and not _ID.fullmatch(before):
+            raise UserError("There is no such message in this session.", code="not_found")
         limit = min(limit, HISTORY_LIMIT_MOST)
         view = await self.store.view(session)
         live = list(view.messages)
@@ -202,9 +211,9 @@ class Sessions:
         elif before is not None:
             live = []
         stored, more = await self._stored(session, before, limit, is_live=before in shown)
-        merged = {message.message_id: message for message in (*stored, *live)}
-        merged.pop(before or "", None)
-        ordered = sorted(merged.values(), key=lambda message: (message.ts, message.message_id))
+        left = {before, *(message.message_id for message in live)}
+        older = [message for message in stored if message.message_id not in left]
+        ordered = list(heapq.merge(older, live, key=lambda message: message.ts))  # each keeps the log's order
         return ordered[-limit:], more or len(ordered) > limit
 
     async def _stored(
@@ -228,8 +237,10 @@ class Sessions:
         message_id: str,
         score: Literal[-1, 1],
         comment: str | None,
-    ) -> None:
-        """Keep what a user thinks of an answer. Raises UserError `not_found`."""
+    ) -> bool:
+        """Keep what a user thinks of an answer, once a cid; whether it was kept before. Raises UserError `not_found`."""
+        if await self.queue.seen(session, principal, cid, digest) is not None:
+            return True
         record = FeedbackRecord(
             session_id=session.session_id,
             tenant=session.tenant,
@@ -241,6 +252,7 @@ class Sessions:
             ts=self._clock.now_ms(),
         )
         await self._feedbacks.put(session, principal, cid, digest, record)
+        return False
 
     async def forget(self, principal: Principal, user_id: str) -> int:
         """Erase a user everywhere; gives how many sessions they had. Final."""
@@ -267,6 +279,14 @@ class Sessions:
         if reply is None:
             return None
         return msgspec.structs.replace(msgspec.convert(reply, Accepted, strict=False), duplicate=True)
+
+
+def _no_session() -> UserError:
+    return UserError("There is no such session.", code="not_found")
+
+
+def _no_turn() -> UserError:
+    return UserError("There is no such turn.", code="not_found")
 
 
 def _user(principal: Principal, user_id: str | None) -> str | None:

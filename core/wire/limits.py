@@ -39,6 +39,8 @@ MessageContent = (
 AtLeastOne = Annotated[int, Meta(ge=1)]
 NotNegative = Annotated[int, Meta(ge=0)]
 
+_PATH_CHARACTERS: Final = 128
+"""About so long may the path of a wrong string get."""
 _NAME: Final = "1 to 64 of A-Z a-z 0-9 _ -"
 _ID: Final = "an id: 1 to 128 visible ASCII characters"
 _LABEL: Final = "a string of at most 128 characters"
@@ -118,19 +120,29 @@ def forbidden_character(value: Any, path: str = "") -> str | None:
 
     The path of a key, or of a value below an object that the user names freely, ends at that object.
     """
-    match value:
-        case str():
-            return path if any(char == "\0" or "\ud800" <= char <= "\udfff" for char in value) else None
-        case list():
-            found = (forbidden_character(item, f"{path}[{index}]") for index, item in enumerate(value))
-        case dict():
-            found = (
-                path or "the frame" if forbidden_character(key, "key") else forbidden_character(item, _below(path, key))
-                for key, item in value.items()
-            )
-        case _:
-            return None
-    return next((place for place in found if place is not None), None)
+    left = [(value, path)]  # no recursion: a client may nest deeper than Python's stack
+    while left:
+        item, place = left.pop()
+        match item:
+            case str() if _is_forbidden(item):
+                return place
+            case list():
+                left += [(member, _at(place, index)) for index, member in reversed(list(enumerate(item)))]
+            case dict():
+                if any(_is_forbidden(key) for key in item):
+                    return place or "the frame"
+                left += [(member, _below(place, key)) for key, member in reversed(item.items())]
+            case _:
+                pass
+    return None
+
+
+def _is_forbidden(text: str) -> bool:
+    return any(char == "\0" or "\ud800" <= char <= "\udfff" for char in text)
+
+
+def _at(path: str, index: int) -> str:
+    return f"{path}[{index}]" if len(path) < _PATH_CHARACTERS else path
 
 
 def _below(path: str, key: str) -> str:

@@ -18,6 +18,7 @@ from core.ids import Ids
 from core.messages import AssistantMessage, ModelMessage, SystemMessage, ToolMessage, UserMessage, content_text
 from core.ports import Accepted, SessionHead, TurnStatus
 from core.turns import Principal, TurnRecord
+from core.wire.codec import encode_ok
 from server.auth import Authenticator
 from server.cursor import Cursor
 from server.http import ErrorBody, error_response, guarded, json_response, principal_of, read_json
@@ -145,7 +146,7 @@ class Chat:
         mark = accepted.turn_id.encode()
         answers: set[bytes] = {accepted.message_id.encode()}
         try:
-            yield sse("ok", msgspec.json.encode(accepted))
+            yield sse("ok", _accepted(accepted))
             status = await self._sessions.turn(principal, accepted.turn_id)
             while status.state not in ENDED and status.state != "parked":
                 try:
@@ -246,6 +247,12 @@ def _failure(record: TurnRecord) -> Response:
     message = record.message or "The turn failed; try again."
     body = ErrorBody(code=code, message=message, retryable=record.retryable, turn_id=record.turn_id)
     return json_response({"error": body}, HTTP_STATUS[code])
+
+
+def _accepted(accepted: Accepted) -> bytes:
+    result = msgspec.structs.asdict(accepted)
+    del result["duplicate"]
+    return encode_ok(accepted.turn_id, result, duplicate=accepted.duplicate)
 
 
 def _seconds(text: str, most: float) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 from starlette.requests import Request
@@ -16,6 +16,10 @@ from core.wire.limits import HISTORY_LIMIT, user_id_problem
 from server.auth import Authenticator
 from server.http import guarded, json_response, principal_of, read_json
 from server.sessions import Sessions
+
+
+STATS_USERS_MOST: Final = 10_000
+"""A larger `limit` of the figures is read as this."""
 
 
 class SessionBody(msgspec.Struct, frozen=True, kw_only=True):
@@ -107,11 +111,14 @@ class Rest:
         principal = principal_of(self._authenticator, request)
         query = request.query_params
         since = query.get("since_ms")
+        user_id = query.get("user_id") or None
+        if user_id is not None and (problem := user_id_problem(user_id)) is not None:
+            raise UserError(problem)
         figures = await self._books.stats(
             principal.tenant,
             since_ms=_count(since, 0) if since else None,
-            user_id=query.get("user_id") or None,
-            limit=_count(query.get("limit"), 100),
+            user_id=user_id,
+            limit=min(_count(query.get("limit"), 100), STATS_USERS_MOST),
         )
         fields = {name: getattr(figures, name) for name in figures.__struct_fields__}
         return json_response(StatsAnswer(**fields, cost_usd=figures.cost_microusd / 1_000_000))

@@ -105,6 +105,7 @@ class EventStream:
                 try:
                     view, payloads = await cursor.next_payloads()
                 except BackendError:  # Redis is away: the stream stays and goes on when it is back
+                    yield b":\n\n"
                     await self._wait(wake, 1.0)
                     continue
                 if view is not None:

@@ -58,6 +58,9 @@ class WebSocketDoor:
         self._connections.add(connection)
         try:
             await _pump(connection, receive)
+        except Exception:  # noqa: BLE001 - the outer edge of a connection: it is told to come back
+            logger.exception("connection.failed")
+            await connection.refuse(CloseCode.INTERNAL, "internal")
         finally:
             self._connections.discard(connection)
             transport.gone()

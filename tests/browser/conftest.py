@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 import uvicorn
+from playwright.async_api import Browser, BrowserContext, async_playwright
+
 from tests.browser.chat_page import ChatPage
 from tests.browser.fake_server import FakeServer
-from playwright.async_api import Browser, BrowserContext, async_playwright
 from tests.browser.tcp_proxy import TcpProxy
 
 CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")

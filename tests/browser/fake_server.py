@@ -13,13 +13,14 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from tests.browser.fake_session import FakeSession, FakeTurn
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
 from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from tests.browser.fake_session import FakeSession, FakeTurn
 
 STATIC = Path(__file__).parents[2] / "static"
 CSP = (

@@ -37,9 +37,7 @@ async def test_a_cut_in_the_middle_of_an_answer_goes_on_exactly(
     await expect(chat.answers).to_have_count(1)
 
 
-async def test_cut_again_and_again_the_answer_is_still_whole(
-    chat: ChatPage, fake: FakeServer, proxy: TcpProxy
-) -> None:
+async def test_cut_again_and_again_the_answer_is_still_whole(chat: ChatPage, fake: FakeServer, proxy: TcpProxy) -> None:
     await chat.ask("Hello")
     turn = await fake.next_turn()
     turn.start()
@@ -151,9 +149,7 @@ async def test_an_unsent_message_survives_a_reload(chat: ChatPage, fake: FakeSer
     await expect(chat.questions).to_have_text(["Keep me"])
 
 
-async def test_a_message_whose_ok_was_lost_is_answered_once(
-    chat: ChatPage, fake: FakeServer, proxy: TcpProxy
-) -> None:
+async def test_a_message_whose_ok_was_lost_is_answered_once(chat: ChatPage, fake: FakeServer, proxy: TcpProxy) -> None:
     fake.silent = True
     await chat.ask("Once")
     command = await fake.command("message.send")
@@ -193,9 +189,7 @@ async def test_two_tabs_stay_in_step(open_chat: OpenChat, fake: FakeServer) -> N
 
 
 @pytest.mark.parametrize("code", [1012, 4002, 4003, 4005, 4006])
-async def test_a_close_that_says_come_back_is_followed_by_a_resume(
-    chat: ChatPage, fake: FakeServer, code: int
-) -> None:
+async def test_a_close_that_says_come_back_is_followed_by_a_resume(chat: ChatPage, fake: FakeServer, code: int) -> None:
     fake.close_all(code)
     opened = await fake.command("session.open", count=2)
     await chat.wait_live()

@@ -65,7 +65,11 @@ def _random_conversation(chance: random.Random) -> tuple[FakeSession, list[dict[
     last = None
     for number in range(12):
         retry = last is not None and chance.random() < 0.3
-        turn = session.accept_retry(last.turn_id) if retry and last else session.accept(f"Olá {number} 👋", f"cid-{number}")
+        turn = (
+            session.accept_retry(last.turn_id)
+            if retry and last
+            else session.accept(f"Olá {number} 👋", f"cid-{number}")
+        )
         if chance.random() < 0.1:
             turn.cancel()
             continue

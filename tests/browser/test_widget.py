@@ -83,7 +83,7 @@ async def test_each_connection_asks_for_its_own_ticket(
 
     await page.route("**/tickets", give_ticket)
     chat = ChatPage(page)
-    await page.goto(f"{base_url}/host?ticket-url=/tickets")
+    await page.goto(f"{base_url}/host?ticket-url=%2Ftickets")
     first = await fake.command("session.open")
     await chat.launcher.click()
     await chat.wait_live()
@@ -98,7 +98,7 @@ async def test_a_refused_ticket_stops_the_chat_with_a_sentence(context: BrowserC
     page = await context.new_page()
     await page.route("**/tickets", lambda route: route.fulfill(status=403))
     chat = ChatPage(page)
-    await page.goto(f"{base_url}/host?ticket-url=/tickets&lang=es")
+    await page.goto(f"{base_url}/host?ticket-url=%2Ftickets&lang=es")
     await chat.launcher.click()
 
     await expect(chat.banner).to_contain_text("Tu sesión ha caducado.")

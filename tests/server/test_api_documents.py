@@ -16,7 +16,7 @@ import httpx2
 import pytest
 import pytest_asyncio
 from jsonschema import Draft202012Validator
-from playwright.async_api import Browser, ConsoleMessage, Page, Request, async_playwright, expect
+from playwright.async_api import Browser, ConsoleMessage, Page, async_playwright, expect
 
 from tests.server.conftest import RunningNode
 
@@ -58,12 +58,11 @@ class Visit:
         self.page.on("pageerror", lambda error: self.errors.append(str(error)))
         self.page.on("request", lambda request: self.hosts.add(urlsplit(request.url).netloc))
         self.page.on("requestfailed", lambda request: self.failed.append(request.url))
-        self.page.on("requestfinished", self._finished)
+        self.page.on("response", lambda response: self._answered(response.status, response.url))
 
-    async def _finished(self, request: Request) -> None:
-        response = await request.response()
-        if response is not None and response.status >= 400:
-            self.failed.append(f"{response.status} {request.url}")
+    def _answered(self, status: int, url: str) -> None:
+        if status >= 400:
+            self.failed.append(f"{status} {url}")
 
 
 OpenPage = Callable[[str], AbstractAsyncContextManager[Visit]]
@@ -97,15 +96,22 @@ def open_page(browser: Browser, development_node: RunningNode) -> OpenPage:
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def openapi(development_node: RunningNode) -> dict[str, Any]:
+async def documents(development_node: RunningNode) -> dict[str, dict[str, Any]]:
+    """Both documents as served, `openapi` and `asyncapi`."""
+    async with development_node.http() as http:
+        return {name: (await http.get(f"/docs/{name}.json")).json() for name in ("openapi", "asyncapi")}
+
+
+@pytest.fixture
+def openapi(documents: dict[str, dict[str, Any]]) -> dict[str, Any]:
     """The OpenAPI document as served."""
-    return await _document(development_node, "openapi")
+    return documents["openapi"]
 
 
-@pytest_asyncio.fixture(loop_scope="session")
-async def asyncapi(development_node: RunningNode) -> dict[str, Any]:
+@pytest.fixture
+def asyncapi(documents: dict[str, dict[str, Any]]) -> dict[str, Any]:
     """The AsyncAPI document as served."""
-    return await _document(development_node, "asyncapi")
+    return documents["asyncapi"]
 
 
 @pytest.mark.parametrize(("path", "title", "shown"), PAGES)
@@ -198,18 +204,18 @@ async def test_the_live_page_tells_who_sends_what(open_page: OpenPage, asyncapi:
     assert "session.open\n" not in server
 
 
-def test_the_openapi_document_keeps_the_schema_of_openapi_3_1(openapi: dict[str, Any]) -> None:
+async def test_the_openapi_document_keeps_the_schema_of_openapi_3_1(openapi: dict[str, Any]) -> None:
     """The schema is OpenAPI's own, https://spec.openapis.org/oas/3.1/schema/2022-10-07 (Apache-2.0), unchanged."""
     schema = json.loads(OPENAPI_SCHEMA.read_bytes())
     assert [error.message for error in Draft202012Validator(schema).iter_errors(openapi)] == []
 
 
-def test_operation_ids_are_unique(openapi: dict[str, Any]) -> None:
+async def test_operation_ids_are_unique(openapi: dict[str, Any]) -> None:
     ids = [operation["operationId"] for _, _, operation in _operations(openapi)]
     assert len(ids) == len(set(ids)) > 0
 
 
-def test_every_part_of_a_path_in_braces_is_a_required_parameter(openapi: dict[str, Any]) -> None:
+async def test_every_part_of_a_path_in_braces_is_a_required_parameter(openapi: dict[str, Any]) -> None:
     in_paths = {(path, name) for path, _, _ in _operations(openapi) for name in _braced(path)}
     declared = {
         (path, parameter["name"])
@@ -221,22 +227,22 @@ def test_every_part_of_a_path_in_braces_is_a_required_parameter(openapi: dict[st
 
 
 @pytest.mark.parametrize("name", ["openapi", "asyncapi"])
-def test_every_reference_leads_to_something(name: str, request: pytest.FixtureRequest) -> None:
-    document = request.getfixturevalue(name)
+async def test_every_reference_leads_to_something(documents: dict[str, dict[str, Any]], name: str) -> None:
+    document = documents[name]
     pointers = {node["$ref"] for node in _nodes(document) if "$ref" in node}
     assert len(pointers) > 0
     assert [pointer for pointer in sorted(pointers) if not _leads_somewhere(document, pointer)] == []
 
 
 @pytest.mark.parametrize("name", ["openapi", "asyncapi"])
-def test_every_schema_is_json_schema_2020_12(name: str, request: pytest.FixtureRequest) -> None:
-    schemas = request.getfixturevalue(name)["components"]["schemas"]
+async def test_every_schema_is_json_schema_2020_12(documents: dict[str, dict[str, Any]], name: str) -> None:
+    schemas = documents[name]["components"]["schemas"]
     errors = {key: list(_META_SCHEMA.iter_errors(schema)) for key, schema in schemas.items()}
     assert len(schemas) > 0
     assert {key: found for key, found in errors.items() if found} == {}
 
 
-def test_the_vendored_viewers_are_small_and_without_source_maps() -> None:
+async def test_the_vendored_viewers_are_small_and_without_source_maps() -> None:
     files = [path for path in VENDOR.rglob("*") if path.is_file()]
     assert sum(path.stat().st_size for path in files) < 4_000_000
     assert [path for path in files if path.suffix == ".map"] == []
@@ -244,7 +250,7 @@ def test_the_vendored_viewers_are_small_and_without_source_maps() -> None:
 
 
 @pytest.mark.parametrize("package", ["swagger-ui-dist", "@asyncapi/react-component"])
-def test_the_note_beside_the_viewers_names_the_versions_that_are_pinned(package: str) -> None:
+async def test_the_note_beside_the_viewers_names_the_versions_that_are_pinned(package: str) -> None:
     pinned = json.loads((DOCS / "viewer" / "package-lock.json").read_bytes())["packages"][f"node_modules/{package}"]
     assert f"`{package}` | {pinned['version']} | {pinned['license']} " in (VENDOR / "README.md").read_text("utf-8")
 
@@ -252,14 +258,8 @@ def test_the_note_beside_the_viewers_names_the_versions_that_are_pinned(package:
 _META_SCHEMA: Final = Draft202012Validator(Draft202012Validator.META_SCHEMA)
 _READ_MESSAGES: Final = """nodes => nodes.map((node) => {
   const fields = [...node.querySelectorAll('[id$="-payload"] .italic')].map((field) => field.textContent);
-  return [JSON.parse(node.querySelector("code").textContent).type, fields.sort()];
+  return [JSON.parse(node.querySelector("code.language-json").textContent).type, fields.sort()];
 })"""
-
-
-async def _document(running: RunningNode, name: str) -> dict[str, Any]:
-    async with running.http() as http:
-        document: dict[str, Any] = (await http.get(f"/docs/{name}.json")).json()
-    return document
 
 
 def _operations(document: dict[str, Any]) -> list[tuple[str, str, dict[str, Any]]]:

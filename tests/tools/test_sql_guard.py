@@ -37,7 +37,7 @@ HOSTILE = {
     "two_statements": ("SELECT 1; SELECT 2", "not 2 statements"),
     "second_statement_after_a_comment": ("SELECT 1 /* ; */; DROP TABLE accounts", "not 2 statements"),
     "writing_with": ("WITH x AS (DELETE FROM accounts RETURNING account) SELECT account FROM x", "DELETE"),
-    "select_into": ("SELECT account INTO stolen FROM accounts", "INTO"),
+    "select_into": ("SELECT account INTO stolen FROM accounts", "stolen"),
     "locking": ("SELECT account FROM accounts FOR UPDATE", "LOCK|not valid"),
     "catalog_sqlite": ("SELECT sql FROM sqlite_master", "sqlite_master"),
     "catalog_postgres": ("SELECT usename FROM pg_shadow", "pg_shadow"),

@@ -217,9 +217,14 @@ def test_a_function_without_the_decorator_is_no_tool() -> None:
         Tool(len)
 
 
-def test_a_name_that_vendors_refuse_is_refused() -> None:
+@pytest.mark.parametrize("name", ["has spaces", "x" * 65, "ação", "a.b", " "])
+def test_a_name_that_vendors_refuse_is_refused(name: str) -> None:
+    @tool(title="x", name=name)
+    def named() -> None:
+        """Do nothing."""
+
     with pytest.raises(ValueError, match="cannot be a tool's name"):
-        Tool(tool(title="x", name="has spaces")(Shop.is_open))
+        Tool(named)
 
 
 def test_two_tools_of_one_name_are_refused() -> None:

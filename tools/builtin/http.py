@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import socket
+import ssl
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Final, Self
@@ -59,12 +60,16 @@ class HttpAnswer(msgspec.Struct, frozen=True, kw_only=True):
 class GuardedHttp:
     """A client under `HttpRules`. Leave its context (or `close`) to free its connections."""
 
-    def __init__(self, rules: HttpRules, *, resolve: Resolve | None = None) -> None:
+    def __init__(
+        self, rules: HttpRules, *, resolve: Resolve | None = None, tls: ssl.SSLContext | None = None
+    ) -> None:
+        """`tls`: which certificates are trusted; default those of the machine."""
         self._rules = rules
         self._resolve = resolve or _system_resolve
         self._names = frozenset(host.rstrip(".").lower() for host in rules.hosts)
         self._networks = tuple(network for host in rules.hosts if (network := _network(host)) is not None)
         self._client = httpx2.AsyncClient(
+            verify=tls or ssl.create_default_context(),
             trust_env=False,
             follow_redirects=False,
             timeout=rules.timeout_s,

@@ -23,7 +23,14 @@ export class Composer {
       oninput: () => this.#changed(),
       onkeydown: (/** @type {KeyboardEvent} */ event) => this.#pressed(event),
     });
-    this.stopButton = iconButton("stop", words.say("stop"), { class: "round stop", hidden: true, onclick: stop });
+    this.stopButton = iconButton("stop", words.say("stop"), {
+      class: "round stop",
+      hidden: true,
+      onclick: () => {
+        this.focus(); // the button is about to vanish, and the focus with it
+        stop();
+      },
+    });
     this.sendButton = iconButton("send", words.say("send"), { class: "round send", onclick: () => this.#submit() });
     this.note = make("p", { class: "limit", id: "limit", role: "status" });
     this.element = make(
@@ -38,7 +45,7 @@ export class Composer {
   /** @param {{ running: boolean, stopping: boolean, limit: number }} state */
   update({ running, stopping, limit }) {
     this.limit = limit;
-    if (!running && this.stopButton.contains(this.#focused())) this.input.focus();
+    if (!running && this.stopButton.matches(":focus")) this.focus();
     this.stopButton.hidden = !running;
     this.stopButton.toggleAttribute("disabled", stopping);
   }
@@ -81,10 +88,5 @@ export class Composer {
     const tooLong = length > this.limit;
     setText(this.note, tooLong ? this.words.say("tooLong", values) : "");
     this.sendButton.toggleAttribute("disabled", tooLong || input.value.trim() === "");
-  }
-
-  #focused() {
-    const root = this.element.getRootNode();
-    return root instanceof ShadowRoot ? root.activeElement : null;
   }
 }

@@ -89,9 +89,12 @@ export class Log {
     /** @type {ChildNode | null} */
     let place = this.rows.firstChild;
     for (const [index, row] of rows.entries()) {
-      const view = this.views.get(row.key) ?? this.#add(row, context);
+      const known = this.views.get(row.key);
+      const view = known ?? this.#add(row, context);
       view.update(row, context);
-      view.element.classList.toggle("distant", index < rows.length - ALWAYS_LAID_OUT);
+      // Laid out once before it may be skipped: its size is remembered, so that nothing jumps (CSS Sizing 4, 4.2).
+      const isDistant = known !== undefined && index < rows.length - ALWAYS_LAID_OUT;
+      view.element.classList.toggle("distant", isDistant);
       if (view.element === place) place = place.nextSibling;
       else this.rows.insertBefore(view.element, place);
     }
