@@ -225,7 +225,8 @@ class RedisTurnQueue:
         wanted = limit - len(taken)
         if wanted <= 0:
             return []
-        nonces = [self._ids.new("nonce") for _ in range(wanted)]
+        call = self._ids.new("nonce")
+        nonces = [f"{call}.{number}" for number in range(wanted)]
         reply = await self._database.call(
             TAKE, partition, wanted, self._lease_ms, self._running_turns, self._node, *nonces, retry=False
         )

@@ -43,6 +43,8 @@ export class Connection extends EventTarget {
     this.stopReason = null;
     this.attempt = 0;
     this.generation = 0;
+    /** A credential is being fetched; its answer counts only in the generation that asked. */
+    this.isAsking = false;
     this.connectingSince = 0;
     this.lastTick = Date.now();
     this.renewed = false;
@@ -118,19 +120,22 @@ export class Connection extends EventTarget {
   async #connect() {
     clearTimeout(this.retryTimer);
     this.retryAt = null;
-    if (this.socket !== null || this.lifetime.signal.aborted) return;
+    if (this.socket !== null || this.isAsking || this.lifetime.signal.aborted) return;
     const generation = ++this.generation;
+    this.isAsking = true;
     this.connectingSince = Date.now();
     let credential;
     try {
       credential = await this.credential();
     } catch (error) {
       if (generation !== this.generation) return;
+      this.isAsking = false;
       if (error instanceof CredentialRefused) this.#giveUp("unauthorized");
       else this.#later(0);
       return;
     }
     if (generation !== this.generation || this.lifetime.signal.aborted) return;
+    this.isAsking = false;
     this.#openSocket(credential);
   }
 
@@ -212,6 +217,7 @@ export class Connection extends EventTarget {
 
   #forget() {
     this.generation += 1;
+    this.isAsking = false;
     if (this.socket !== null) this.socket.onopen = this.socket.onmessage = this.socket.onclose = null;
     this.socket = null;
   }

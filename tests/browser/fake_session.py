@@ -65,8 +65,15 @@ class FakeSession:
     def snapshot(self) -> dict[str, Any]:
         """The `session.snapshot` frame of this moment."""
         shown = msgspec.to_builtins(trimmed(self.view))
-        frame = {"type": "session.snapshot", "session_id": self.session_id, "messages": [], "more": False, "queue": []}
-        return frame | {"seq": self.view.seq} | shown
+        frame: dict[str, Any] = {
+            "type": "session.snapshot",
+            "session_id": self.session_id,
+            "messages": [],
+            "more": False,
+            "queue": [],
+        }
+        frame |= {"seq": self.view.seq, **shown}
+        return frame
 
     def missed(self, epoch: str, seq: int) -> list[bytes] | None:
         """What came after a position, or None where that cannot be said."""

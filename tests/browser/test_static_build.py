@@ -6,6 +6,7 @@ import json
 import random
 import shutil
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -83,6 +84,7 @@ def _random_conversation(chance: random.Random) -> tuple[FakeSession, list[dict[
             turn.cut_back(chance.randrange(len(turn.text)))
             turn.say("after")
         if number < 11:
-            chance.choice([turn.complete, turn.fail, turn.cancel])()
+            ends: list[Callable[[], None]] = [turn.complete, turn.fail, turn.cancel]
+            chance.choice(ends)()
         last = turn
     return session, [json.loads(payload) for payload in session.log]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
 import subprocess
 from collections.abc import AsyncIterator, Sequence
@@ -31,7 +32,9 @@ async def server() -> AsyncIterator[ScriptedServer]:
 
 @pytest.fixture
 async def http(server: ScriptedServer) -> AsyncIterator[GuardedHttp]:
-    rules = HttpRules(hosts=("127.0.0.1", "rates.test"), ports=(80, 443, server.port), timeout_s=0.5, response_bytes=1_000)
+    rules = HttpRules(
+        hosts=("127.0.0.1", "rates.test"), ports=(80, 443, server.port), timeout_s=0.5, response_bytes=1_000
+    )
     async with GuardedHttp(rules, resolve=resolves_to("127.0.0.1")) as client:
         yield client
 
@@ -83,9 +86,13 @@ async def test_an_answer_that_is_not_whole_is_an_error(
     assert caught.value.retryable is retryable
 
 
-async def test_a_closed_port_is_an_error(http: GuardedHttp) -> None:
-    with pytest.raises(HttpError, match="connection failed") as caught:
-        await http.get("http://127.0.0.1:80/")
+async def test_a_closed_port_is_an_error() -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))  # bound and not listening: nobody else answers there
+        port: int = unused.getsockname()[1]
+        async with GuardedHttp(HttpRules(hosts=("127.0.0.1",), ports=(port,))) as http:
+            with pytest.raises(HttpError, match="connection failed") as caught:
+                await http.get(f"http://127.0.0.1:{port}/")
 
     assert caught.value.retryable
 
@@ -213,18 +220,20 @@ async def test_a_redirect_is_resolved_anew_and_checked_anew(server: ScriptedServ
 
 
 @pytest.mark.parametrize(
-    ("hosts", "url"),
+    ("hosts", "host"),
     [
-        pytest.param(("10.1.2.0/24",), "http://10.1.2.3/", id="network"),
-        pytest.param(("10.1.2.3",), "http://10.1.2.3/", id="address"),
-        pytest.param(("::1",), "http://[::1]/", id="ipv6"),
-        pytest.param(("Rates.Test.", "10.1.2.3"), "http://RATES.test./", id="name_and_address"),
+        pytest.param(("127.0.0.0/8",), "127.0.0.1", id="network"),
+        pytest.param(("127.0.0.1",), "127.0.0.1", id="address"),
+        pytest.param(("Rates.Test.", "127.0.0.1"), "RATES.test.", id="name_and_address"),
     ],
 )
-async def test_a_private_address_that_the_operator_lists_may_be_asked(hosts: tuple[str, ...], url: str) -> None:
-    async with GuardedHttp(HttpRules(hosts=hosts, timeout_s=0.05), resolve=resolves_to("10.1.2.3")) as http:
-        with pytest.raises(HttpError, match=r"no whole answer|connection failed"):
-            await http.get(url)
+async def test_a_private_address_that_the_operator_lists_may_be_asked(
+    server: ScriptedServer, hosts: tuple[str, ...], host: str
+) -> None:
+    server.play(answer("{}"))
+    rules = HttpRules(hosts=hosts, ports=(server.port,))
+    async with GuardedHttp(rules, resolve=resolves_to("127.0.0.1")) as http:
+        assert (await http.get(f"http://{host}:{server.port}/")).status == 200
 
 
 @pytest.mark.parametrize(
@@ -280,7 +289,9 @@ async def test_the_machines_own_resolver_is_the_default(server: ScriptedServer) 
 @pytest.fixture
 def certificate(tmp_path: Path) -> tuple[Path, Path]:
     key, public = tmp_path / "key.pem", tmp_path / "cert.pem"
-    command = "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=rates.test -addext subjectAltName=DNS:rates.test"
+    command = (
+        "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=rates.test -addext subjectAltName=DNS:rates.test"
+    )
     subprocess.run([*command.split(), "-keyout", key, "-out", public], check=True, capture_output=True)
     return key, public
 

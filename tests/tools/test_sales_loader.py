@@ -76,7 +76,7 @@ async def test_a_load_that_fails_leaves_the_old_data(empty_engine: AsyncEngine, 
     products = folder / "products.csv"
     products.write_text(products.read_text() + "GTX Basic,GTX,1\n")  # a second row with that key
 
-    with pytest.raises(Exception, match="(?i)unique"):
+    with pytest.raises(Exception, match=r"(?i)unique"):
         await load_sales(empty_engine, folder)
 
     assert await count(empty_engine) == 8_800
@@ -86,7 +86,9 @@ async def test_misspellings_are_mended_and_the_raw_text_is_kept(engine: AsyncEng
     async with engine.connect() as connection:
         product = (
             await connection.execute(
-                select(func.count()).where(sales_pipeline.c.product_raw == "GTXPro", sales_pipeline.c.product == "GTX Pro")
+                select(func.count()).where(
+                    sales_pipeline.c.product_raw == "GTXPro", sales_pipeline.c.product == "GTX Pro"
+                )
             )
         ).scalar_one()
         sectors = (await connection.execute(select(accounts.c.sector).distinct())).scalars().all()
@@ -113,7 +115,12 @@ def test_the_loaders_tables_are_exactly_these() -> None:
 
 @pytest.mark.parametrize(
     ("column", "value", "expected"),
-    [("product", "GTXPro", "GTX Pro"), ("product", "MG Special", "MG Special"), ("sector", " ", None), ("any", None, None)],
+    [
+        ("product", "GTXPro", "GTX Pro"),
+        ("product", "MG Special", "MG Special"),
+        ("sector", " ", None),
+        ("any", None, None),
+    ],
 )
 def test_cleaning_mends_known_misspellings_and_blanks(column: str, value: str | None, expected: str | None) -> None:
     assert cleaned(column, value) == expected

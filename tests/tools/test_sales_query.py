@@ -92,9 +92,7 @@ async def test_things_are_counted(ask: Any, arguments: dict[str, Any], expected:
 
 
 async def test_customers_of_closed_stages_in_a_period_are_placed_by_the_close_date(ask: Any) -> None:
-    content = await ask(
-        metrics=["accounts"], filters=[{"dimension": "stage", "values": ["Won"]}], period="2017-03"
-    )
+    content = await ask(metrics=["accounts"], filters=[{"dimension": "stage", "values": ["Won"]}], period="2017-03")
 
     assert any("accounts" in note and "fechamento" in note for note in content["notes"])
     assert 0 < content["rows"][0]["accounts"] <= 85
@@ -131,9 +129,7 @@ async def test_list_price_cannot_be_split_by_agent(ask: Any) -> None:
 async def test_previous_compares_with_the_calendar_month_before(ask: Any) -> None:
     content = await ask(metrics=["revenue"], period="this_month", compare_to="previous")
 
-    assert content["rows"] == [
-        {"revenue": 1_131_573.0, "revenue_before": 938_943.0, "revenue_change_pct": 20.52}
-    ]
+    assert content["rows"] == [{"revenue": 1_131_573.0, "revenue_before": 938_943.0, "revenue_change_pct": 20.52}]
     assert content["compare_to"] == {"from": "2017-11-01", "to": "2017-11-30", "label": "2017-11"}
 
 
@@ -184,7 +180,9 @@ async def test_comparing_win_rates_of_months_warns_of_the_swing_inside_a_quarter
         pytest.param({"filters": [{"dimension": "agent", "values": ["Brazil"]}]}, "known country", id="elsewhere"),
         pytest.param({"filters": [{"dimension": "stage", "values": ["zzz"]}]}, "Known: Prospecting", id="short_list"),
         pytest.param({"filters": [{"dimension": "account", "values": ["zzzz"]}]}, "Use sales_find", id="long_list"),
-        pytest.param({"by": ["agent", "account", "product"], "empty": "show"}, "split by less", id="too_many_combinations"),
+        pytest.param(
+            {"by": ["agent", "account", "product"], "empty": "show"}, "split by less", id="too_many_combinations"
+        ),
     ],
 )
 async def test_what_cannot_be_answered_says_what_to_change(ask: Any, arguments: dict[str, Any], message: str) -> None:
@@ -225,9 +223,7 @@ async def test_a_name_and_null_together_match_either(ask: Any) -> None:
 
 
 async def test_months_can_be_filtered(ask: Any) -> None:
-    content = await ask(
-        metrics=["revenue"], filters=[{"dimension": "quarter", "values": ["2017-q3"]}], by=["month"]
-    )
+    content = await ask(metrics=["revenue"], filters=[{"dimension": "quarter", "values": ["2017-q3"]}], by=["month"])
 
     assert [row["month"] for row in content["rows"]] == ["2017-07", "2017-08", "2017-09"]
 
@@ -325,9 +321,7 @@ async def test_months_without_a_period_are_those_of_the_data(ask: Any) -> None:
 
 
 async def test_stages_that_are_filtered_out_are_not_shown_as_empty(ask: Any) -> None:
-    content = await ask(
-        metrics=["opportunities"], by=["stage"], filters=[OPEN], period="2016-10", empty="show"
-    )
+    content = await ask(metrics=["opportunities"], by=["stage"], filters=[OPEN], period="2016-10", empty="show")
 
     assert {row["stage"] for row in content["rows"]} == {"Engaging", "Prospecting"}
 

@@ -147,11 +147,13 @@ def test_a_refused_function_is_answered_by_those_that_are_allowed() -> None:
         checked_sql("SELECT group_concat(account) FROM accounts", SQLITE)
 
 
+def written_or_refused(sql: str) -> str:
+    try:
+        return checked_sql(sql, POSTGRES)
+    except ToolError as error:
+        return error.message
+
+
 @given(sql=st.text(max_size=200))
 def test_any_text_passes_as_one_select_or_is_refused(sql: str) -> None:
-    try:
-        written = checked_sql(sql, POSTGRES)
-    except ToolError as error:
-        assert "Tables:" in error.message
-    else:
-        assert written.lstrip("(").upper().startswith(("SELECT", "WITH"))
+    assert written_or_refused(sql).lstrip("(").upper().startswith(("SELECT", "WITH", "NOT RUN: "))

@@ -78,7 +78,7 @@ async def test_content_over_the_limit_is_left_out_and_it_is_said(reader: MakeRea
 
 
 async def test_a_query_that_takes_too_long_is_stopped(reader: MakeReader) -> None:
-    with pytest.raises(ToolError, match="longer than 0.2 s"):
+    with pytest.raises(ToolError, match=r"longer than 0\.2 s"):
         await reader(timeout_s=0.2).read(SLOW)
 
 
@@ -102,7 +102,7 @@ async def test_a_write_that_no_guard_has_seen_is_refused_by_the_connection(reade
 
 
 async def test_the_databases_own_message_reaches_the_model(reader: MakeReader) -> None:
-    with pytest.raises(ToolError, match="The query failed: .*nothing"):
+    with pytest.raises(ToolError, match=r"The query failed: .*nothing"):
         await reader().read("SELECT nothing FROM products")
 
 
@@ -137,8 +137,12 @@ async def test_sqlite_itself_refuses(sqlite_reader: SqlReader, sql: str) -> None
 async def test_a_text_that_grows_by_doubling_is_stopped_by_sqlites_own_limit(sqlite_reader: SqlReader) -> None:
     doubled = "SELECT account AS t FROM accounts"
     doubled = f"SELECT t || t || t || t || t || t || t || t || t || t AS t FROM ({doubled})"
-    for_ever = f"SELECT t||t||t||t||t||t||t||t||t||t AS t FROM (SELECT t||t||t||t||t||t||t||t||t||t AS t FROM ({doubled}))"
-    more = f"SELECT LENGTH(t||t||t||t||t||t||t||t||t||t) FROM (SELECT t||t||t||t||t||t||t||t||t||t AS t FROM ({for_ever}))"
+    for_ever = (
+        f"SELECT t||t||t||t||t||t||t||t||t||t AS t FROM (SELECT t||t||t||t||t||t||t||t||t||t AS t FROM ({doubled}))"
+    )
+    more = (
+        f"SELECT LENGTH(t||t||t||t||t||t||t||t||t||t) FROM (SELECT t||t||t||t||t||t||t||t||t||t AS t FROM ({for_ever}))"
+    )
 
     with pytest.raises(ToolError, match="too big"):
         await sqlite_reader.read(more)
@@ -181,7 +185,7 @@ async def test_postgres_takes_one_statement_only(postgres_engine: AsyncEngine) -
 
 
 async def test_postgres_sleeps_no_longer_than_the_timeout(postgres_engine: AsyncEngine) -> None:
-    with pytest.raises(ToolError, match="longer than 0.1 s"):
+    with pytest.raises(ToolError, match=r"longer than 0\.1 s"):
         await PostgresReader(postgres_engine, SqlLimits(timeout_s=0.1)).read("SELECT pg_sleep(30)")
 
 

@@ -75,6 +75,7 @@ async def misbehave(how: Literal["crash", "refuse", "time_out", "own_timeout", "
             return "x" * 20_000
         case "chatty":
             return ToolOutcome(content="short", summary="s" * 400)
+    return None
 
 
 class Shop:
@@ -292,8 +293,12 @@ def test_null_stays_where_it_means_something(registry: Registry) -> None:
         ("greet", '{"name": ', "are not JSON"),
         ("greet", "[" * 100_000, "are (not JSON|nested too deeply)"),
         ("greet", '"\ud800"', "are not JSON"),
-        ("plot-points", '{"points": [{"x": 1}, {"y": 2}]}', r"points\[1\].x is required.*points\[1\].y is not a field"),
-        ("plot-points", '{"points": [], "colour": "gren"}', r'colour is "gren"; allowed: "green", "red" \(nearest: green'),
+        ("plot-points", '{"points": [{"x": 1}, {"y": 2}]}', r"points\[1\].x is required but missing"),
+        (
+            "plot-points",
+            '{"points": [], "colour": "gren"}',
+            r'colour is "gren"; allowed: "green", "red" \(nearest: green',
+        ),
         ("plot-points", '{"points": [], "colour": 5}', 'colour is 5; allowed: "green", "red"'),
         ("plot-points", '{"points": [], "at": 5}', "at is 5; expected"),
         ("plot-points", '{"points": {"x": "' + "y" * 500 + '"}}', "…"),
@@ -313,14 +318,16 @@ def test_wrong_arguments_are_answered_by_what_is_wrong_and_what_is_expected(
     assert len(caught.value.message) < 1_500
 
 
+def read_or_refused(text: str) -> dict[str, Any] | str:
+    try:
+        return Registry([Tool(Shop(1).stock)]).check("stock", text)
+    except ToolError as error:
+        return error.code
+
+
 @given(text=st.text(max_size=80))
 def test_any_text_is_an_object_or_a_tool_error(text: str) -> None:
-    try:
-        arguments = Registry([Tool(Shop(1).stock)]).check("stock", text)
-    except ToolError as error:
-        assert error.code == "invalid_request"
-    else:
-        assert arguments == {}
+    assert read_or_refused(text) in ({}, "invalid_request")
 
 
 # ---------------------------------------------------------------- calls
@@ -366,7 +373,7 @@ async def wait_for_ever() -> None:
 
 
 async def test_a_tool_that_takes_too_long_is_stopped(context: ToolContext) -> None:
-    with pytest.raises(ToolError, match="did not finish within 0.01 s") as caught:
+    with pytest.raises(ToolError, match=r"did not finish within 0\.01 s") as caught:
         await Registry([Tool(wait_for_ever)]).call("wait_for_ever", {}, context)
 
     assert caught.value.retryable
@@ -387,9 +394,7 @@ async def test_a_cancelled_call_is_cancelled(registry: Registry, context: ToolCo
         await running
 
 
-async def test_content_over_the_cap_is_cut_with_a_note_inside_the_cap(
-    registry: Registry, context: ToolContext
-) -> None:
+async def test_content_over_the_cap_is_cut_with_a_note_inside_the_cap(registry: Registry, context: ToolContext) -> None:
     outcome = await registry.call("misbehave", {"how": "long"}, context)
 
     assert len(outcome.content) == 16_000

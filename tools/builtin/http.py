@@ -60,9 +60,7 @@ class HttpAnswer(msgspec.Struct, frozen=True, kw_only=True):
 class GuardedHttp:
     """A client under `HttpRules`. Leave its context (or `close`) to free its connections."""
 
-    def __init__(
-        self, rules: HttpRules, *, resolve: Resolve | None = None, tls: ssl.SSLContext | None = None
-    ) -> None:
+    def __init__(self, rules: HttpRules, *, resolve: Resolve | None = None, tls: ssl.SSLContext | None = None) -> None:
         """`tls`: which certificates are trusted; default those of the machine."""
         self._rules = rules
         self._resolve = resolve or _system_resolve

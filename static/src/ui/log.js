@@ -48,6 +48,8 @@ export class Log {
     this.fresh = false;
     this.firstKey = "";
     this.tail = "";
+    /** The first row when older ones were last asked for by scrolling. */
+    this.askedAt = "";
     // What grows later (a table laid out, the keyboard, a font) must not push the end out of sight.
     this.watcher = new ResizeObserver(() => this.#hold());
     this.watcher.observe(this.inner);
@@ -138,8 +140,15 @@ export class Log {
     const { scrollTop, scrollHeight, clientHeight } = this.scroller;
     this.pinned = scrollHeight - scrollTop - clientHeight < NEAR_END;
     if (this.pinned) this.fresh = false;
-    else if (scrollTop < NEAR_START && !this.older.hidden) this.loadOlder();
+    else if (scrollTop < NEAR_START && !this.older.hidden) this.#loadOnce();
     this.#showJump();
+  }
+
+  /** Each beginning asks once by itself, however many scroll events come before the answer is drawn. */
+  #loadOnce() {
+    if (this.askedAt === this.firstKey) return;
+    this.askedAt = this.firstKey;
+    this.loadOlder();
   }
 
   #showJump() {
