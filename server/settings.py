@@ -6,15 +6,12 @@ import datetime as dt
 import ipaddress
 import platform
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from core.errors import SettingsError
-
-DEMO_REFERENCE_DATE: Final = dt.date(2017, 12, 31)
-"""The last day of the demo data: what "today" is for it (tools/builtin/sales/data/README.md)."""
 
 Role = Literal["web", "worker"]
 
@@ -55,10 +52,12 @@ class Settings(BaseSettings):
     agents_dir: Path = Field(Path("agents"), description="Folder of the agents' configuration, one YAML file each.")
     agent: str = Field("sales", description="The agent that answers where nothing else is asked for.")
     sales_database_url: str | None = Field(
-        None, description="The sales data: `sqlite:///...` or `postgresql://...`. Unset: the demo data in DATA_DIR."
+        None,
+        description="The sales data: `sqlite:///...` or `postgresql://...`; an empty database gets the demo data. "
+        "Unset: the demo data in DATA_DIR.",
     )
     reference_date: dt.date | None = Field(
-        None, description="What `today` is. Default: 2017-12-31 for the demo data, the real day for your own."
+        None, description="What `today` is. Unset: 2017-12-31 for the demo data, the real day for your own."
     )
     market_base_url: str = Field(
         "https://api.bcb.gov.br", description="Where rates come from: the API of Brazil's central bank."
@@ -129,13 +128,6 @@ class Settings(BaseSettings):
     def is_development(self) -> bool:
         """No keys are configured: anyone is anyone, on loopback only."""
         return not self.bootstrap_api_keys
-
-    @property
-    def today(self) -> dt.date | None:
-        """The fixed "today", or None for the real one."""
-        if self.reference_date is None and self.sales_database_url is None:
-            return DEMO_REFERENCE_DATE
-        return self.reference_date
 
     @property
     def model(self) -> str:

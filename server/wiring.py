@@ -6,10 +6,13 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Any, Final
 
 import msgspec
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.routing import BaseRoute
 
 from agent.budget import TokenCounter
@@ -48,9 +51,11 @@ from server.worker import Worker
 from tools import Registry
 from tools.builtin.last_values import LastValuesFile
 from tools.builtin.market import Market, MarketSettings
-from tools.builtin.sales import SalesTools, create_sales_engine, load_sales
+from tools.builtin.sales import SalesTools, create_sales_engine, holds_demo, load_sales
 
 VERSION: Final = "0.1.0"
+DEMO_TODAY: Final = date(2017, 12, 31)
+"""The last day of the demo data: what "today" is for it (tools/builtin/sales/data/README.md)."""
 STATIC: Final = Path(__file__).parent.parent / "static"
 
 
@@ -66,6 +71,7 @@ class _Parts:
     books: Books
     memory: Memory
     tools: Tools
+    today: date | None
     counter: TokenCounter
     chooser: ModelChooser
 
@@ -110,7 +116,7 @@ async def _parts(stack: AsyncExitStack, settings: Settings, extra_providers: Map
             measure=metrics,
         )
     )
-    tools = await stack.enter_async_context(_tools(settings, clock))
+    tools, today = await stack.enter_async_context(_tools(settings, clock))
     providers = {**_providers(settings, ids), **extra_providers}
     for provider in providers.values():
         stack.push_async_callback(provider.close)
@@ -123,6 +129,7 @@ async def _parts(stack: AsyncExitStack, settings: Settings, extra_providers: Map
         books=books,
         memory=memory,
         tools=tools,
+        today=today,
         counter=TokenCounter(cache_dir=settings.data_dir / "tokens"),
         chooser=ModelChooser(providers, settings.model, settings.llm_fallbacks),
     )
@@ -217,7 +224,7 @@ def _worker(parts: _Parts) -> Worker:
         ids=parts.ids,
         measure=parts.metrics,
         counter=parts.counter,
-        reference_date=parts.settings.today,
+        reference_date=parts.today,
         on_cancel=queue.on_cancel,
         mask=mask_prompt,
     )
@@ -255,7 +262,8 @@ def _public_config(settings: Settings, agent: AgentConfig) -> dict[str, Any]:
 
 
 @asynccontextmanager
-async def _tools(settings: Settings, clock: Clock) -> AsyncIterator[Tools]:
+async def _tools(settings: Settings, clock: Clock) -> AsyncIterator[tuple[Tools, date | None]]:
+    """The tools, and what "today" is for them: None is the real day."""
     engine = create_sales_engine(settings.sales_url)
     market = Market(
         MarketSettings(
@@ -268,13 +276,24 @@ async def _tools(settings: Settings, clock: Clock) -> AsyncIterator[Tools]:
         clock=clock,
     )
     try:
-        if settings.sales_database_url is None:
-            await load_sales(engine)
-        sales = SalesTools(engine, reference_date=settings.today, clock=clock)
-        yield Registry([*sales.tools(), *market.tools()], clock=clock)
+        await _load_demo(engine)
+        today = settings.reference_date
+        if today is None and await holds_demo(engine):
+            today = DEMO_TODAY
+        sales = SalesTools(engine, reference_date=today, clock=clock)
+        yield Registry([*sales.tools(), *market.tools()], clock=clock), today
     finally:
         await market.close()
         await engine.dispose()
+
+
+async def _load_demo(engine: AsyncEngine) -> None:
+    try:
+        await load_sales(engine)
+    except (SQLAlchemyError, OSError) as error:
+        raise SettingsError(
+            "SALES_DATABASE_URL: the database cannot be reached or used; check the URL and that it runs."
+        ) from error
 
 
 async def _background(

@@ -17,7 +17,6 @@ from server.auth import Authenticator
 from server.http import guarded, json_response, principal_of, read_json
 from server.sessions import Sessions
 
-
 STATS_USERS_MOST: Final = 10_000
 """A larger `limit` of the figures is read as this."""
 

@@ -165,7 +165,7 @@ export class Chat {
 
   #stop() {
     const turnId = this.session.view?.turn?.turn_id ?? this.session.view?.queue[0]?.turn_id;
-    if (turnId !== undefined) this.connection.run(this.session.cancel(turnId));
+    if (turnId !== undefined) this.connection.run(this.session.ask({ type: "turn.cancel", turn_id: turnId }));
   }
 
   #tryNow() {
@@ -201,7 +201,7 @@ export class Chat {
     const running = session.view !== null && (session.view.turn !== null || session.view.queue.length > 0);
     const turnId = session.view?.turn?.turn_id ?? session.view?.queue[0]?.turn_id ?? "";
     this.header.update({ title: this.#title(), state: this.#state(), offline: this.#isOffline() });
-    this.log.update(rows, this.#context(), { more: session.view?.more ?? false, loading: session.loadingOlder });
+    this.log.update(rows, this.#context(), { more: session.view?.more ?? false, loading: session.history.isLoading });
     this.composer.update({
       running,
       stopping: session.isPending("turn.cancel", turnId),
@@ -223,10 +223,10 @@ export class Chat {
       title: this.#title(),
       connected: session.phase === "live" || session.phase === "catching-up" || session.phase === "opening",
       session,
-      retry: (turnId) => run(session.retry(turnId)),
-      cancel: (turnId) => run(session.cancel(turnId)),
+      retry: (turnId) => run(session.ask({ type: "turn.retry", turn_id: turnId })),
+      cancel: (turnId) => run(session.ask({ type: "turn.cancel", turn_id: turnId })),
       rate: (messageId, score) => run(session.rate(messageId, score)),
-      respond: (approvalId, approved) => run(session.respond(approvalId, approved)),
+      respond: (approvalId, approved) => run(session.ask({ type: "approval.respond", approval_id: approvalId, approved })),
       resend: (cid) => this.#resend(cid),
       discard: (cid) => this.#discard(cid),
       announce: (text) => this.#announce(text),

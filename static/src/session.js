@@ -15,13 +15,14 @@
  *   `save`: the outbox changed. `notice`: tell the user.
  * @typedef {"away" | "opening" | "catching-up" | "live" | "stopped"} Phase
  */
+import { Commands } from "./commands.js";
 import { apply, fromSnapshot } from "./fold.js";
+import { History } from "./history.js";
 import { Outbox } from "./outbox.js";
 import { MESSAGE_CHARS, SIGNALS, parseFrames } from "./protocol.js";
 import { Pulse } from "./pulse.js";
 
 const OPEN_TIMEOUT_MS = 10_000;
-const HISTORY_PAGE = 50;
 
 export class Session {
   /** A snapshot is on its way: events before it belong to another life of the log. */
@@ -29,9 +30,6 @@ export class Session {
 
   /** Whether the log may be read on from where the view stands. */
   resumable = true;
-
-  /** @type {string | undefined} the oldest message that was asked for; a replaced answer counts */
-  oldestId = undefined;
 
   /**
    * @param {object} options
@@ -54,12 +52,11 @@ export class Session {
     /** @type {Phase} */
     this.phase = "away";
     this.userId = "";
-    /** @type {Map<string, Frame>} commands without an answer, by cid; they are sent again after a reconnect */
-    this.commands = new Map();
+    this.commands = new Commands();
+    this.history = new History();
     /** @type {Map<string, number>} what this client thinks of answers, by message_id */
     this.scores = new Map();
     this.limits = { message_chars: MESSAGE_CHARS };
-    this.loadingOlder = false;
     /** @type {string | null} who else types */
     this.typing = null;
     this.liveSince = 0;
@@ -93,18 +90,13 @@ export class Session {
     return this.#take();
   }
 
-  /**
-   * The connection is gone.
-   * @param {number} code
-   */
+  /** The connection is gone. @param {number} code */
   disconnected(code) {
     this.phase = "away";
     this.reopenAt = null;
     this.typing = null;
-    this.loadingOlder = false;
-    for (const [cid, frame] of this.commands) {
-      if (frame.type === "history.get") this.commands.delete(cid);
-    }
+    this.history.isLoading = false;
+    this.commands.disconnected();
     const underWay = this.outbox.items.find((item) => item.state === "sent");
     if (code === 1009 && underWay !== undefined) {
       this.outbox.refuse(underWay, { code: "too_large", message: "" });
@@ -124,10 +116,7 @@ export class Session {
     return this.#take();
   }
 
-  /**
-   * Time passes; called about once a second and after each deadline.
-   * @param {number} now
-   */
+  /** Time passes; called about once a second and after each deadline. @param {number} now */
   tick(now) {
     if (this.phase !== "away" && this.phase !== "stopped") this.#watch(now);
     if (this.outbox.expire(now)) this.#act({ kind: "save" });
@@ -135,10 +124,7 @@ export class Session {
     return this.#take();
   }
 
-  /**
-   * The page came back from sleep: is the connection alive? It has 3 s to show it.
-   * @param {number} now
-   */
+  /** The page came back from sleep: is the connection alive? It has 3 s to show it. @param {number} now */
   wake(now) {
     if (this.phase !== "away" && this.phase !== "stopped" && this.pulse.probe(now)) {
       this.#send({ type: "ping", t: now });
@@ -172,37 +158,33 @@ export class Session {
     return { text, actions: this.#take() };
   }
 
-  /** @param {string} turnId */
-  cancel(turnId) {
-    return this.#command({ type: "turn.cancel", turn_id: turnId });
-  }
-
-  /** @param {string} turnId */
-  retry(turnId) {
-    return this.#command({ type: "turn.retry", turn_id: turnId });
-  }
-
-  /** @param {string} approvalId @param {boolean} approved */
-  respond(approvalId, approved) {
-    return this.#command({ type: "approval.respond", approval_id: approvalId, approved });
+  /**
+   * A command that is sent now or as soon as possible, and again until it is answered: `turn.cancel`,
+   * `turn.retry`, `approval.respond`.
+   * @param {Frame} fields all but `cid` and `session_id`
+   */
+  ask(fields) {
+    const frame = { ...fields, cid: this.newId(), session_id: this.sessionId };
+    this.commands.add(frame);
+    if (this.phase === "live") this.#send(frame);
+    return this.#take();
   }
 
   /** @param {string} messageId @param {-1 | 1} score */
   rate(messageId, score) {
     this.scores.set(messageId, score);
-    return this.#command({ type: "feedback.create", message_id: messageId, score });
+    return this.ask({ type: "feedback.create", message_id: messageId, score });
   }
 
   /** Ask for the messages before the oldest that is held. */
   loadOlder() {
-    if (this.phase !== "live" || this.loadingOlder || !this.view?.more || this.oldestId === undefined) return [];
-    this.loadingOlder = true;
-    return this.#command({ type: "history.get", before: this.oldestId, limit: HISTORY_PAGE });
+    const fields = this.phase === "live" ? this.history.next(this.view) : null;
+    return fields === null ? [] : this.ask(fields);
   }
 
   /** Whether a command of that type about that turn has no answer yet. @param {string} type @param {string} turnId */
   isPending(type, turnId) {
-    return [...this.commands.values()].some((frame) => frame.type === type && frame.turn_id === turnId);
+    return this.commands.has(type, turnId);
   }
 
   // ------------------------------------------------------------ frames
@@ -229,7 +211,7 @@ export class Session {
       case "error":
         return this.#error(frame, now);
       case "history":
-        return this.#history(frame);
+        return this.#older(frame);
       case "typing":
         this.typing = frame.on && frame.by !== this.userId ? frame.by : null;
         return undefined;
@@ -262,8 +244,7 @@ export class Session {
     this.view = fromSnapshot(frame, this.view);
     this.expectSnapshot = false;
     this.resumable = true;
-    this.loadingOlder = false;
-    this.oldestId = this.view.messages[0]?.message_id;
+    this.history.reset(this.view);
     if (!anew) return;
     this.outbox.repair(new Set(this.view.messages.flatMap((message) => message.re ?? [])), now);
     this.#pump(now);
@@ -274,7 +255,7 @@ export class Session {
     if (this.phase !== "catching-up") return;
     this.phase = "live";
     this.liveSince = now;
-    for (const frame of this.commands.values()) this.#send({ ...frame, session_id: this.sessionId });
+    for (const frame of this.commands.all()) this.#send({ ...frame, session_id: this.sessionId });
     this.#pump(now);
   }
 
@@ -293,7 +274,7 @@ export class Session {
 
   /** @param {Frame} frame @param {number} now */
   #ok(frame, now) {
-    this.commands.delete(frame.re);
+    this.commands.take(frame.re);
     const item = this.outbox.find(frame.re);
     if (item === undefined) return;
     this.outbox.accept(item, frame.turn_id, now);
@@ -308,10 +289,9 @@ export class Session {
     }
     const item = this.outbox.find(frame.re);
     if (item !== undefined) return this.#messageRefused(item, frame, now);
-    const command = this.commands.get(frame.re);
+    const command = this.commands.take(frame.re);
     if (command === undefined) return undefined;
-    this.commands.delete(frame.re);
-    if (command.type === "history.get") this.loadingOlder = false;
+    if (command.type === "history.get") this.history.isLoading = false;
     if (command.type === "feedback.create") this.scores.delete(command.message_id);
     return this.#act({ kind: "notice", code: frame.code, message: frame.message });
   }
@@ -344,20 +324,9 @@ export class Session {
   }
 
   /** @param {Frame} frame */
-  #history(frame) {
-    const asked = this.commands.get(frame.re);
-    this.commands.delete(frame.re);
-    this.loadingOlder = false;
-    const view = this.view;
-    if (view === null || asked === undefined || this.oldestId !== asked.before) return;
-    this.oldestId = frame.messages[0]?.message_id ?? this.oldestId;
-    const held = new Set(view.messages.map((message) => message.message_id));
-    const older = frame.messages.filter(
-      (/** @type {import("./protocol.js").Message} */ message) =>
-        !held.has(message.message_id) && message.replaced_by === undefined,
-    );
-    view.messages.unshift(...older);
-    view.more = Boolean(frame.more) && frame.messages.length > 0;
+  #older(frame) {
+    const asked = this.commands.take(frame.re);
+    if (this.view !== null && asked !== undefined) this.history.merge(this.view, frame, asked);
   }
 
   // ------------------------------------------------------------ what we do
@@ -411,14 +380,6 @@ export class Session {
     const frame = { type: "message.send", cid: item.cid, session_id: this.sessionId, content: item.text };
     if (item.agent !== undefined) frame.agent = item.agent;
     this.#send(frame);
-  }
-
-  /** @param {Frame} fields */
-  #command(fields) {
-    const frame = { ...fields, cid: this.newId(), session_id: this.sessionId };
-    this.commands.set(frame.cid, frame);
-    if (this.phase === "live") this.#send(frame);
-    return this.#take();
   }
 
   /** @param {Frame} frame */

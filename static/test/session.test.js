@@ -267,7 +267,7 @@ test("older messages go above, once, and replaced answers stay out", () => {
 
 test("a cancel that had no answer is repeated after a reconnect", () => {
   const peer = new Peer().begin();
-  peer.took(peer.session.cancel("t1"));
+  peer.took(peer.session.ask({ type: "turn.cancel", turn_id: "t1" }));
   assert.ok(peer.session.isPending("turn.cancel", "t1"));
   peer.took(peer.session.disconnected(1006));
   peer.connect();

@@ -6,7 +6,7 @@ A região **Central** liderou, com `US$ 3.346.293` em negócios ganhos:
 
 | Região | Receita | Ganhos | Taxa de ganho | Ticket médio | Dias até fechar |
 |---|---:|---:|---:|---:|---:|
-| Central | $3,346,293 | 1,629 | 62.6% | $2,054 | 52 |
+| Central | US$ 3.346.293 | 1,629 | 62.6% | $2,054 | 52 |
 | West | $3,568,647 | 1,438 | 63.9% | $2,481 | 51 |
 | East | $3,090,594 | 1,171 | 63.0% | $2,639 | 53 |
 

@@ -50,7 +50,9 @@ async def test_a_table_has_cells_and_scrolls_inside_the_page(chat: ChatPage, fak
     table = chat.last_text.locator("table")
     await expect(table.locator("th")).to_have_count(6)
     await expect(table.locator("tbody tr")).to_have_count(3)
-    await expect(table.locator("td").nth(1)).to_have_text("$3,346,293")
+    await expect(table.locator("td").nth(1)).to_have_text("US$ 3.346.293")
+    await expect(table.locator("td.number")).to_have_count(15)
+    await expect(table.locator("th.number")).to_have_count(5)
     frame = chat.last_text.locator(".scrolls")
 
     assert await frame.evaluate("e => e.scrollWidth > e.clientWidth")

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import func, select, text
+from sqlalchemy import func, insert, select, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from tools.builtin.sales import create_sales_engine, load_sales
@@ -67,6 +67,17 @@ async def test_changed_files_replace_what_was_loaded(empty_engine: AsyncEngine, 
 
     assert await load_sales(empty_engine, folder) is True
     assert await count(empty_engine) == 10
+
+
+async def test_tables_that_somebody_else_filled_are_left_alone(empty_engine: AsyncEngine) -> None:
+    async with empty_engine.begin() as connection:
+        await connection.run_sync(metadata.create_all)
+        await connection.execute(insert(accounts), {"account": "Our own customer"})
+
+    assert await load_sales(empty_engine) is False
+
+    async with empty_engine.connect() as connection:
+        assert (await connection.execute(select(accounts.c.account))).scalars().all() == ["Our own customer"]
 
 
 async def test_a_load_that_fails_leaves_the_old_data(empty_engine: AsyncEngine, tmp_path: Path) -> None:

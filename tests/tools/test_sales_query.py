@@ -192,6 +192,23 @@ async def test_what_cannot_be_answered_says_what_to_change(ask: Any, arguments: 
     assert caught.value.code == "invalid_request"
 
 
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"limit": 0}, "limit is 0; 0 is less than the minimum of 1 or expected null"),
+        ({"limit": "ten"}, 'limit is "ten"; expected integer or expected null'),
+        ({"metrics": []}, "metrics: .*less than 1 item"),
+        ({"by": ["seller"]}, r'by\[0\] is "seller"; allowed: "account", "agent"'),
+        ({"filters": [{"dimension": "agent"}]}, r"filters\[0\].values is required"),
+    ],
+)
+async def test_arguments_outside_the_schema_are_refused_with_what_is_allowed(
+    ask: Any, arguments: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ToolError, match=message):
+        await ask(**{"metrics": ["revenue"], **arguments})
+
+
 # ---------------------------------------------------------------- filters
 
 

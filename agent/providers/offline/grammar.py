@@ -31,10 +31,12 @@ _DEFAULT_TOP: Final = 5
 """Rows of "the best agents", where no number is said."""
 _MOST_ROWS: Final = 100
 _BY: Final[dict[str, Dimension]] = {"by_month": "month", "by_quarter": "quarter", "by_year": "year"}
-_ORDERS: Final = ("top", "bottom", "more", "less", "ranking")
+_ORDERS: Final = ("top", "bottom", "more", "less", "ranking", "ascending", "descending")
 _AVERAGES: Final = frozenset({"average_ticket", "days_to_close", "win_rate"})
 
 _WHO: Final = frozenset({"quem", "who", "quien", "quién", "quienes", "quiénes"})
+_IN_TERMS_OF: Final = frozenset({"em", "in", "en", "por", "by"})
+_WHOLE: Final = frozenset({"total", "totais", "geral", "tudo", "todo", "overall", "all", "general", "altogether"})
 _MEASURING: Final = ("count", "how_much", "deal", "sale", "won", "lost", "open", "closed", "average")
 
 _Role = Literal["by", "qualifier", "counted", "missing"]
@@ -70,12 +72,25 @@ def fragment_of(spans: Sequence[Span]) -> Fragment:
         empty=without,
         shape=shape or ("names" if _lists(said, by) else None),
         share=_any(said, "share") and "win_rate" not in metrics,
-        follow_up=bool(said) and said[0].says("follow"),
+        follow_up=_follows(spans, said, bool(metrics)),
         pronoun=_any(said, "pronoun"),
-        asks_number=_any(said, "count", "how_much"),
+        asks_number=any(span.says("count", "how_much") and not span.says("tally") for span in said),
+        anaphor=_any(said, "anaphor"),
+        any_state=measured.any_state,
+        whole=any(word in _WHOLE for span in spans for word in span.text.lower().split()),
+        joined=bool(said) and said[0].says("and"),
         assumptions=measured.assumptions,
     )
     return _with_loose(fragment, said, used, roles)
+
+
+def _follows(spans: Sequence[Span], said: Sequence[Span], measures: bool) -> bool:
+    """Whether it begins as what goes on: "and ...", or "in deals won", which measures the same thing anew."""
+    if not said:
+        return False
+    terms = measures and spans[0].text.lower() in _IN_TERMS_OF and not _any(said, "which", *_ORDERS)
+    named = any(_dimension(span) or _name(span) for span in said)
+    return said[0].says("follow") or _any(said, "anaphor") or (terms and not named)
 
 
 def _sets_stages_apart(said: Sequence[Span]) -> bool:
@@ -245,11 +260,14 @@ def _ranking(said: Sequence[Span], roles: dict[int, _Role]) -> tuple[Ranking | N
     if at is None:
         return None, set()
     order = said[at]
-    descending = not order.says("bottom", "less") or order.says("ranking")
+    rising = ("bottom", "less", "ascending")
+    descending = not any(
+        _orders(span) and span.says(*rising) for span in ([order] if not order.says("ranking") else said)
+    )
     used = _limit_positions(said, at)
     if used:
         return Ranking(descending=descending, limit=_limit(said[min(used)])), used
-    if order.says("ranking"):
+    if order.says("ranking", "ascending", "descending"):
         return Ranking(descending=descending), set()
     asked = [said[position] for position, role in roles.items() if role == "by"]
     plural = (order.plural and order.says("top", "bottom")) or any(span.plural for span in asked)

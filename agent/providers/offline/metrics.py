@@ -12,7 +12,7 @@ from agent.providers.offline.question import Assumption, Dimension, Metric, Name
 
 _COUNTS: Final = frozenset({"won_deals", "lost_deals", "closed_deals", "open_deals", "opportunities"})
 _STATES: Final = ("won", "lost", "open", "closed", "engaging", "prospecting")
-_HEADS: Final = ("count", "how_much", "average", "share")
+_HEADS: Final = ("count", "tally", "how_much", "average", "share")
 _COUNTED: Final[dict[str, Metric]] = {
     "won": "won_deals",
     "lost": "lost_deals",
@@ -31,6 +31,8 @@ class Measured(msgspec.Struct, frozen=True, kw_only=True):
     metrics: tuple[Metric, ...] = ()
     filters: tuple[NameFilter, ...] = ()
     assumptions: tuple[Assumption, ...] = ()
+    any_state: bool = False
+    """Deals are counted, and no word says whether they are won, lost or open."""
 
 
 def measure(spans: Sequence[Span]) -> Measured:
@@ -38,15 +40,62 @@ def measure(spans: Sequence[Span]) -> Measured:
     metrics: list[Metric] = []
     filters: list[NameFilter] = []
     assumptions: list[Assumption] = []
-    for chunk in _chunks(spans):
+    any_state = False
+    for chunk in _whole_chunks(spans):
         part = _of_chunk(chunk)
+        any_state = any_state or part.any_state
         qualifies = bool(metrics) and not _counted(chunk) and not chunk[0].says("and", "compare")
         for metric in part.metrics:
             if metric not in metrics and not (qualifies and metric in _COUNTS and metrics[-1] not in _COUNTS):
                 metrics.append(metric)
                 assumptions += part.assumptions
         filters += part.filters
-    return Measured(metrics=tuple(metrics), filters=tuple(filters), assumptions=tuple(dict.fromkeys(assumptions)))
+    if any(_is_bare_tally(spans, position) for position in range(len(spans))):
+        metrics, assumptions = _in_numbers(metrics, assumptions)
+    return Measured(
+        metrics=tuple(metrics),
+        filters=tuple(filters),
+        assumptions=tuple(dict.fromkeys(assumptions)),
+        any_state=any_state,
+    )
+
+
+def _in_numbers(metrics: list[Metric], assumptions: list[Assumption]) -> tuple[list[Metric], list[Assumption]]:
+    """Count what would be summed: "which product sells most, in units"."""
+    if not metrics:
+        return ["won_deals"], ["deals_are_won"]
+    counted: list[Metric] = ["won_deals" if each == "revenue" else each for each in metrics]
+    return counted, [each for each in assumptions if each != "sales_are_won_revenue"]
+
+
+def _is_bare_tally(spans: Sequence[Span], position: int) -> bool:
+    """Whether a word such as "in units" stands by itself: it counts neither members nor what a verb says."""
+    if not spans[position].says("tally") or spans[position].period is not None:
+        return False
+    if position and spans[position - 1].says("count", "how_much"):
+        return False
+    after = spans[position + 1] if position + 1 < len(spans) else None
+    if after is None or not (after.value("dimension") or after.value("metric")):
+        chunk = next(each for each in _chunks(spans) if spans[position] in each)
+        said = {operator for span in chunk for operator in _operators(span)}
+        return not said & {"deal", "sale", "days", "value", *_STATES} and not any(
+            each.value("metric") for each in chunk
+        )
+    return False
+
+
+def _whole_chunks(spans: Sequence[Span]) -> Iterator[Sequence[Span]]:
+    """Give the chunks, "in how many days" put before what it measures."""
+    before: Sequence[Span] = ()
+    for chunk in _chunks(spans):
+        said = {operator for span in (*before, *chunk) for operator in _operators(span)}
+        if not before and "days" in said and said & set(_HEADS) and not _of_chunk(chunk).metrics:
+            before = chunk
+        else:
+            yield (*before, *chunk)
+            before = ()
+    if before:
+        yield before
 
 
 def _chunks(spans: Sequence[Span]) -> Iterator[Sequence[Span]]:
@@ -84,6 +133,7 @@ def _of_chunk(chunk: Sequence[Span]) -> Measured:
         metrics=(metric,) if metric else (),
         filters=filters,
         assumptions=(assumption,) if assumption else (),
+        any_state=metric == "opportunities" and not stages and "opportunity" not in said,
     )
 
 
@@ -102,7 +152,7 @@ def _composed(said: set[str]) -> tuple[Metric | None, Assumption | None]:
         return ("revenue", "sales_are_won_revenue") if "sale" in said else (None, None)
     if "average" in said:
         return ("average_ticket" if said & {"value", "deal", "won"} else None), None
-    if "count" in said:
+    if said & {"count", "tally"}:
         return _counted_metric(said, state)
     if "how_much" in said or "value" in said:
         return _money_metric(said, state)
@@ -114,6 +164,8 @@ def _composed(said: set[str]) -> tuple[Metric | None, Assumption | None]:
 
 
 def _counted_metric(said: set[str], state: str | None) -> tuple[Metric | None, Assumption | None]:
+    if state == "closed" and "sale" in said and "deal" not in said:
+        return "won_deals", None
     if state is not None:
         return _COUNTED[state], "closed_are_won_and_lost" if state == "closed" else None
     if "deal" in said:

@@ -20,7 +20,7 @@ from agent.providers.offline.question import (
     Topic,
 )
 from agent.providers.offline.reading import Reading, detect_language, read
-from agent.providers.offline.thread import Gap, complete
+from agent.providers.offline.thread import ROSTER, Gap, complete
 
 _LONGEST_TEXT: Final = 600
 """Characters; a longer message is no everyday question, and is not guessed at."""
@@ -28,8 +28,6 @@ _MOST_QUESTIONS: Final = 4
 _DEFAULTS: Final[dict[str, Any]] = {"descending": True, "empty": "hide", "period": "all_time"}
 _ANY_DAY: Final = date(2000, 1, 1)
 """Stands for today where no time that was said depends on it."""
-_ROSTER: Final = frozenset({"list_price", "accounts", "agents", "products"})
-"""Metrics that have no time."""
 _RELATIVE: Final = frozenset({"relative", "previous"})
 
 
@@ -99,7 +97,7 @@ def plan(conversation: Conversation, locale: str | None) -> Step:
 
 def arguments_of(question: SalesQuestion) -> dict[str, Any]:
     """Give the arguments of `sales_query`; what is the tool's default is left out."""
-    timeless = _ROSTER.issuperset(question.metrics)
+    timeless = ROSTER.issuperset(question.metrics)
     order = question.order_by
     arguments: dict[str, Any] = {
         "metrics": list(question.metrics),

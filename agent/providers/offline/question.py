@@ -53,7 +53,12 @@ Shape = Literal["figures", "names", "count"]
 """How rows are told: with their figures, as a plain list of names, or only how many there are."""
 
 Assumption = Literal[
-    "sales_are_won_revenue", "rank_by_revenue", "lost_have_no_value", "closed_are_won_and_lost", "compared_by_revenue"
+    "sales_are_won_revenue",
+    "rank_by_revenue",
+    "lost_have_no_value",
+    "closed_are_won_and_lost",
+    "compared_by_revenue",
+    "deals_are_won",
 ]
 
 Topic = Literal[
@@ -154,6 +159,14 @@ class Fragment(msgspec.Struct, frozen=True, kw_only=True):
     pronoun: bool = False
     asks_number: bool = False
     """It begins with "how many" or "how much"."""
+    anaphor: bool = False
+    """It asks of what was just told: "how many deals is that?"."""
+    any_state: bool = False
+    """Deals are counted, and no word says whether they are won, lost or open."""
+    whole: bool = False
+    """It says "in total": what another clause narrows does not narrow it."""
+    joined: bool = False
+    """It is joined to the clause before by "and"."""
     assumptions: tuple[Assumption, ...] = ()
     loose: tuple[str, ...] = ()
     """Words that are known but found no place in the question."""
@@ -161,4 +174,4 @@ class Fragment(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def is_blank(self) -> bool:
         """Whether nothing of a question was said."""
-        return self == Fragment(follow_up=self.follow_up)
+        return self == Fragment(follow_up=self.follow_up, anaphor=self.anaphor, whole=self.whole, joined=self.joined)

@@ -146,8 +146,16 @@ def _placed(
                 for one, two in zip(tokens[first:], words, strict=False)
             )
             if words and free and same and any(at in unknown for at in range(first, last)):
-                placed.append(_name_span(match, tokens, first, last))
+                placed.append(_name_span(match, tokens, first, _grown(match, tokens, last, unknown)))
     return tuple(placed)
+
+
+def _grown(match: NameMatch, tokens: Sequence[Token], last: int, unknown: frozenset[int]) -> int:
+    """Give the end of a name with the further words of it that were said: "Genco Pura" of a longer name."""
+    words = {token.folded for token in tokenise(match.value)}
+    while last in unknown and tokens[last].folded in words:
+        last += 1
+    return last
 
 
 def _name_span(match: NameMatch, tokens: Sequence[Token], first: int, last: int) -> Span:
@@ -197,7 +205,10 @@ def _joined(fragments: Sequence[Fragment]) -> tuple[Fragment, ...]:
     """Join clauses that ask for more figures of the same thing; keep those that ask for something else."""
     kept: list[Fragment] = []
     for fragment in fragments:
-        if kept and _adds_figures(fragment):
+        if kept and fragment.joined and _is_open(kept[-1]):
+            kept[-1] = _narrowed(kept[-1], fragment)
+            fragment = _of_what_is_open(fragment) if "open_deals" in kept[-1].metrics else fragment
+        if kept and (_adds_figures(fragment) or _narrow_alike(kept[-1], fragment)):
             fragment = _of_what_is_open(fragment) if "open_deals" in kept[-1].metrics else fragment
             kept[-1] = msgspec.structs.replace(
                 kept[-1],
@@ -215,6 +226,30 @@ def _of_what_is_open(fragment: Fragment) -> Fragment:
     if fragment.metrics != ("revenue",):
         return fragment
     return msgspec.structs.replace(fragment, metrics=("open_pipeline_value",), assumptions=())
+
+
+def _is_open(fragment: Fragment) -> bool:
+    """Whether a clause says only what to measure, so that "... in July" at the end of the sentence is its time too."""
+    narrow = fragment.by or fragment.filters or fragment.periods or fragment.ranking or fragment.rank or fragment.shape
+    return bool(fragment.metrics) and not narrow and not fragment.whole
+
+
+def _narrowed(fragment: Fragment, later: Fragment) -> Fragment:
+    """Give a clause the times of the clause that is joined to it, and its names where that only adds figures."""
+    adds = bool(later.metrics) and not later.ranking and later.rank is None and later.shape is None
+    return msgspec.structs.replace(
+        fragment,
+        periods=later.periods,
+        by=later.by if adds else (),
+        filters=tuple(each for each in later.filters if adds and each.dimension != "stage"),
+    )
+
+
+def _narrow_alike(one: Fragment, other: Fragment) -> bool:
+    """Whether two clauses measure the same rows of the same time."""
+    simple = not any(each.ranking or each.rank or each.shape or each.compare or each.growth for each in (one, other))
+    same = one.by == other.by and one.filters == other.filters and one.periods == other.periods
+    return simple and same and bool(one.metrics) and bool(other.metrics)
 
 
 def _adds_figures(fragment: Fragment) -> bool:

@@ -20,10 +20,20 @@ from agent.providers.offline.question import (
     SalesQuestion,
 )
 
-Gap = Literal["metric", "dimension", "pronoun", "nothing"]
-"""What a question lacks: what to measure, whom to order, whom "she" means, everything."""
+Gap = Literal["metric", "dimension", "pronoun", "nothing", "timeless"]
+"""What a question lacks: what to measure, whom to order, whom "she" means, everything, dates of what it measures."""
 
 _MOST_PERIODS: Final = 3
+ROSTER: Final[frozenset[Metric]] = frozenset({"list_price", "accounts", "agents", "products"})
+"""Metrics that have no time."""
+_NOW: Final = frozenset({"today", "all_time"})
+_WON: Final[frozenset[Metric]] = frozenset({"revenue", "won_deals", "average_ticket", "days_to_close"})
+_HOMES: Final[dict[Metric, frozenset[Dimension]]] = {
+    "agents": frozenset({"agent", "manager", "regional_office"}),
+    "accounts": frozenset({"account", "sector", "country"}),
+    "products": frozenset({"product", "series"}),
+}
+"""Dimensions that tell members apart by themselves, without their deals."""
 _NAMED_BY: Final[dict[Dimension, Metric]] = {
     "product": "list_price",
     "series": "products",
@@ -47,13 +57,21 @@ def complete(fragment: Fragment, previous: Previous | None, today: date) -> tupl
     if fragment.ranking is not None and not fragment.by and len(fragment.periods) > 1:
         # "Did we sell more in November or in December?" orders two times: it compares them.
         fragment = msgspec.structs.replace(fragment, ranking=None, compare=True)
-    if previous is not None and _continues(fragment):
-        merged = _merge(fragment, previous)
-        if isinstance(merged, str):
-            return merged
-        return _with_times(merged, fragment, today, previous)
-    question = _fresh(fragment)
-    return question if isinstance(question, str) else _with_times(question, fragment, today, None)
+    leans = previous if previous is not None and _continues(fragment) else None
+    question = _fresh(fragment) if leans is None else _merge(fragment, leans)
+    if isinstance(question, str):
+        return question
+    if _asks_time_of_timeless(question, fragment):
+        return "timeless"
+    return _with_times(question, fragment, today, leans)
+
+
+def _asks_time_of_timeless(question: SalesQuestion, fragment: Fragment) -> bool:
+    """Whether a time is asked of what has none, such as the number of customers; "today" is when it is counted."""
+    if not ROSTER.issuperset(question.metrics):
+        return False
+    timed = any(each.spec not in _NOW for each in fragment.periods) or TIME_DIMENSIONS.intersection(question.by)
+    return bool(timed) or fragment.growth or fragment.trend or (fragment.compare and not question.by)
 
 
 def _continues(fragment: Fragment) -> bool:
@@ -95,10 +113,15 @@ def _fresh(fragment: Fragment) -> SalesQuestion | Gap:
 def _merge(fragment: Fragment, previous: Previous) -> SalesQuestion | Gap:
     """Lay a fragment over the question before: what it says replaces, what it leaves out stays."""
     old = previous.question
-    by = fragment.by or (() if fragment.asks_number else old.by)
+    roster = _other_members(fragment, old)
+    if roster is not None:
+        return roster
+    fragment = _of_what_was_won(fragment, old)
+    one_row = fragment.anaphor and bool(old.by) and old.limit == 1
+    by = fragment.by or (() if fragment.asks_number and not fragment.anaphor else old.by)
     filters = _merged_filters(fragment, old, by)
-    if fragment.pronoun:
-        meant = _meant(previous)
+    if fragment.pronoun or one_row:
+        meant = _row_told(previous) if one_row else _meant(previous)
         if meant is None:
             return "pronoun"
         filters = (*(each for each in filters if each.dimension != meant.dimension), meant)
@@ -128,6 +151,31 @@ def _merge(fragment: Fragment, previous: Previous) -> SalesQuestion | Gap:
     return _ordered(question, fragment)
 
 
+def _other_members(fragment: Fragment, old: SalesQuestion) -> SalesQuestion | None:
+    """Read "and customers in Japan?" after members were counted: other members are counted."""
+    counted = set(MEMBER_METRICS.values())
+    if (
+        fragment.metrics
+        or len(fragment.by) != 1
+        or fragment.ranking
+        or fragment.shape
+        or not counted >= set(old.metrics)
+    ):
+        return None
+    metric = MEMBER_METRICS.get(fragment.by[0])
+    if metric is None or old.by or metric in old.metrics:
+        return None
+    kept = tuple(each for each in old.filters if not fragment.filters and each.dimension in _HOMES[metric])
+    return SalesQuestion(metrics=(metric,), filters=(*kept, *fragment.filters))
+
+
+def _of_what_was_won(fragment: Fragment, old: SalesQuestion) -> Fragment:
+    """Read "and in number of deals?" after what was sold: the deals that were won."""
+    if not fragment.any_state or fragment.metrics != ("opportunities",) or not _WON.issuperset(old.metrics):
+        return fragment
+    return msgspec.structs.replace(fragment, metrics=("won_deals",), assumptions=("deals_are_won",))
+
+
 def _listed(fragment: Fragment, old: SalesQuestion) -> Dimension | None:
     """Give the members that "which are they?" asks for, after they were counted."""
     if fragment.shape != "names" or fragment.by or fragment.metrics or old.by:
@@ -155,7 +203,12 @@ def _meant(previous: Previous) -> NameFilter | None:
         for each in previous.question.filters:
             if each.dimension == dimension and len(each.values) == 1:
                 return each
-    if not previous.question.by or not previous.rows:
+    return _row_told(previous)
+
+
+def _row_told(previous: Previous) -> NameFilter | None:
+    """Give the one row that was told, as a name."""
+    if not previous.question.by or not previous.rows or previous.question.by[0] in TIME_DIMENSIONS:
         return None
     dimension = previous.question.by[0]
     row = previous.rows[-1] if len(previous.rows) == previous.question.limit else previous.rows[0]

@@ -15,7 +15,7 @@ ENGLISH: Final = Words(
             " | won amount | total revenue | sales amount | earnings | won value | money | sales volume | bookings"
         ),
         "won_deals": (
-            "won deals | won opportunities | number of sales | wins | deals won | closed won | won business"
+            "won deals | won opportunities | wins | deals won | closed won | won business"
             " | opportunities won | units sold | number of wins | closed won deals"
         ),
         "lost_deals": "lost deals | lost opportunities | losses | deals lost | opportunities lost | closed lost",
@@ -62,7 +62,7 @@ ENGLISH: Final = Words(
         ),
         "manager": (
             "manager | sales manager | team | sales team | boss | supervisor | team lead | manager's team"
-            " | leader | managers team | manager team"
+            " | leader | manages | managed by | reports to | managers team | manager team"
         ),
         "regional_office": (
             "region | regional office | office | territory | branch | area | regional offices | branches"
@@ -79,9 +79,11 @@ ENGLISH: Final = Words(
     },
     operators={
         "count": "how many | number of | count of | count | total number of | no of",
+        "tally": "number of | count of | total number of | count | number | no of | unit | piece | volume",
         "how_much": "how much | what did we make | total value of | sum of | what amount",
         "average": "average | mean | avg | on average | typical",
         "deal": "deal | opportunity | opportunities | contract | lead",
+        "opportunity": "opportunity | opportunities | lead",
         "sale": (
             "sale | sales | sold | sell | selling | bought | buy | buys | did we make | bring in | brought in"
             " | performance"
@@ -123,7 +125,7 @@ ENGLISH: Final = Words(
             " | dont have | not"
             " | didnt | have not | missing | have never | with zero | lacking"
         ),
-        "except": "except | excluding | except for | other than | but not | leaving out",
+        "except": "except | excluding | outside | outside of | except for | other than | but not | leaving out",
         "only": "only | just | filter | filter by | limited to | restrict to",
         "and": "and | as well as | along with | plus",
         "follow": ("and | what about | how about | but | then | also | now | and what about | and how about"),
@@ -135,9 +137,18 @@ ENGLISH: Final = Words(
         "more": "most | more",
         "less": "least | fewest | less | fewer",
         "ranking": "ranking | rank | ranked | sorted | ordered | leaderboard",
+        "ascending": (
+            "worst first | lowest first | smallest first | from worst to best | from lowest to highest | worst to best"
+            " | lowest to highest | in ascending order | ascending | starting with the worst | starting with the lowest"
+        ),
+        "descending": (
+            "best first | highest first | biggest first | largest first | from best to worst | from highest to lowest"
+            " | best to worst | highest to lowest | in descending order | descending | starting with the best"
+        ),
         "chronological": "chronological | in chronological order | chronologically | by date",
         "filled": "filled in | filled | assigned | attached | linked | set | associated",
         "pronoun": "he | she | him | her | his | hers | that agent | that one | this one",
+        "anaphor": "was that | is that | were those | are those | were these | are these | does that make",
         "from": "from",
         "to": "to | through | until | till | thru",
         "between": "between",
@@ -307,7 +318,8 @@ ENGLISH: Final = Words(
         " | day s | also | exactly | went | go | going by | doing | done | order | place | position | too"
         " | then | stand"
         " | stands | won at | who else | team s | theres | were at | roughly | about | approximately"
-        " | regarding | under"
+        " | regarding | under | wondering | whether | pull | pull up | terms | in terms of | basically | so basically"
+        " | quickly | please let me know | kind of | sort of | mind telling | i guess | just wondering"
         " | hey there | names | each of | out | some | responsible | into | they had | if any | whats | per say | let"
     ),
 )

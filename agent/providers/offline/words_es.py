@@ -76,9 +76,11 @@ SPANISH: Final = Words(
     },
     operators={
         "count": "=cuantos | =cuantas | numero de | cantidad de | conteo de | =cantidad",
+        "tally": "numero de | cantidad de | conteo de | =cantidad | unidad | unidades | pieza",
         "how_much": "=cuanto | =cuanta | cual fue el valor | cual es el valor | suma | cual fue el total",
         "average": "promedio | media | medio | en promedio | de media",
         "deal": "negocio | oportunidad | oportunidades | contrato | trato | deal | acuerdo",
+        "opportunity": "oportunidad | oportunidades",
         "sale": (
             "venta | vendimos | vendio | vendieron | vender | vendido | vendi | vende | compraron | compro | compra"
             " | venden | desempeno | rendimiento | resultado | hemos vendido | entro"
@@ -121,7 +123,7 @@ SPANISH: Final = Words(
             "sin | no tiene | no tienen | no tuvieron | no tuvo | nunca | ningun | ninguna | sin ningun"
             " | sin ninguna | no | sin nada de"
         ),
-        "except": "excepto | salvo | menos el | menos la | excluyendo | sin contar | quitando",
+        "except": "excepto | fuera de | fuera del | salvo | menos el | menos la | excluyendo | sin contar | quitando",
         "only": "solo | solamente | unicamente | filtra | filtrar | nada mas",
         "and": "=y | =e | asi como | ademas de | junto con",
         "follow": ("=y | ahora | pero | entonces | y que tal | tambien"),
@@ -133,9 +135,18 @@ SPANISH: Final = Words(
         "more": "=mas",
         "less": "=menos",
         "ranking": "ranking | clasificacion | ordenado | rankea",
+        "ascending": (
+            "peor primero | peores primero | del peor al mejor | de peor a mejor | del menor al mayor | de menor a mayor"
+            " | en orden ascendente | orden ascendente | ascendente | empezando por el peor"
+        ),
+        "descending": (
+            "mejor primero | mejores primero | del mejor al peor | de mejor a peor | del mayor al menor"
+            " | de mayor a menor | en orden descendente | orden descendente | descendente | empezando por el mejor"
+        ),
         "chronological": "en orden cronologico | cronologico | por fecha",
         "filled": "asignado | asignada | completado | rellenado | registrado | asociado | informado | cargado",
         "pronoun": "=el mismo | =ella | =ese | =esa | =este vendedor | ese vendedor",
+        "anaphor": "es eso | fue eso | son esos | fueron esos | eso cuanto es | son esas | fueron esas",
         "from": "desde | de",
         "to": "a | hasta | al",
         "between": "entre",
@@ -279,6 +290,6 @@ SPANISH: Final = Words(
         " | exactamente | realmente | logrado | obtuvo | obtuvimos | conseguimos | ha | han | hemos | sido"
         " | estuvo | ir | fui"
         " | anda | andan | esta | este | numero | ok | cada uno | respectivamente | ese | eso | hacia"
-        " | generado | aporto"
+        " | generado | aporto | oye | mira | rapidito | rapido | basicamente | por fa | genera | generan"
     ),
 )

@@ -83,18 +83,18 @@ PORTUGUESE: Final = Words(
     },
     operators={
         "count": (
-            "=quantos | =quantas | numero de | quantidade de | qtd de | qtde de | contagem de | =qtd | n de"
+            "=quantos | =quantas | =qts | =qtos | =qtas | =qnts | =quantos q | =quantas q | numero de | quantidade de | qtd de | qtde de | contagem de | =qtd | n de"
             " | quantidade"
         ),
-        "how_much": "=quanto | =quanta | qual o valor | qual foi o valor | qual o total | soma | qnto | qto",
+        "tally": "numero de | quantidade de | qtd de | qtde de | contagem de | =qtd | n de | quantidade | unidade | peca",
+        "how_much": "=quanto | =quanta | =quanto q | qual o valor | qual foi o valor | qual o total | soma | qnto | qto",
         "average": "media | medio | em media",
-        "deal": (
-            "negocio | oportunidade | oportunidades | contrato | negociacao | negociacoes | proposta | deal | lead"
-        ),
+        "deal": ("negocio | oportunidade | contrato | negociacao | negociacoes | proposta | deal | lead"),
+        "opportunity": "oportunidade | lead",
         "sale": (
             "venda | vendemos | vendeu | venderam | vender | vendido | vendi | vendendo | vende | compraram | comprou"
             " | compra | vendem | entrou | resultado | desempenho | performance | comprando"
-            " | como fomos | como estamos indo | como foi | nos saimos"
+            " | saiu | sairam | como fomos | como estamos indo | como foi | nos saimos"
         ),
         "value": "valor | preco | dinheiro | montante",
         "days": "dia | tempo | quanto tempo | leva | demora | dura | demoramos | levamos | duracao",
@@ -127,7 +127,7 @@ PORTUGUESE: Final = Words(
             "sem | nao tem | nao tem nenhum | nao tiveram | nao teve | nao possui | nao possuem | nunca | nao tenham"
             " | sem nenhum | sem nenhuma | nenhum | nao"
         ),
-        "except": "exceto | menos o | menos a | fora o | fora a | excluindo | tirando | sem contar | desconsiderando",
+        "except": "exceto | menos o | menos a | fora o | fora a | fora de | fora do | fora da | fora dos | sem ser | excluindo | tirando | sem contar | desconsiderando",
         "only": "so | somente | apenas | soh | filtra | filtre | filtrar | considerando apenas",
         "and": "=e | bem como | assim como | e tambem | junto com",
         "follow": ("=e | agora | mas | entao | e se for | e quanto a | e quanto ao | tambem"),
@@ -139,9 +139,18 @@ PORTUGUESE: Final = Words(
         "more": "=mais",
         "less": "=menos",
         "ranking": "ranking | classificacao | rank | ranqueado | ordenado | ranqueie",
+        "ascending": (
+            "pior primeiro | piores primeiro | do pior para o melhor | do pior ao melhor | do menor para o maior"
+            " | do menor ao maior | em ordem crescente | ordem crescente | comecando pelo pior | dos piores aos melhores"
+        ),
+        "descending": (
+            "melhor primeiro | melhores primeiro | do melhor para o pior | do melhor ao pior | do maior para o menor"
+            " | do maior ao menor | em ordem decrescente | ordem decrescente | comecando pelo melhor"
+        ),
         "chronological": "em ordem cronologica | cronologico | cronologica | por ordem de data",
         "filled": "preenchido | preenchida | cadastrado | informado | associado | vinculado | definido",
         "pronoun": "=ele | =ela | dele | dela | =desse | =dessa | =deste | =desta | =nele | =nela | esse vendedor",
+        "anaphor": "isso da | isso deu | isso foi | foi isso | sao isso | foram esses | sao esses | foi esse | isso em",
         "from": "desde | a partir de | a partir do | de",
         "to": "a | ate | ao",
         "between": "entre",
@@ -325,6 +334,7 @@ PORTUGUESE: Final = Words(
         " | durante | qual e"
         " | colocado | colocada | lugar | posicao | mostre-me | ordem | valores | quanto a | entre si"
         " | cada um | gente"
+        " | bateu | gera | geram | falar | fala ai | basicamente | rapidinho | rapido | sabe | sabe me dizer"
         " | do que | aquele | aquela | outro | outra | efetivamente | realmente | exatamente | mil | ok | certo"
     ),
 )

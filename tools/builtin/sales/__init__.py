@@ -9,7 +9,7 @@ find      names in a text (pure)           tool      the three tools
 """
 
 from tools.builtin.sales.database import create_sales_engine
-from tools.builtin.sales.loader import load_sales
+from tools.builtin.sales.loader import holds_demo, load_sales
 from tools.builtin.sales.tool import SalesTools
 
-__all__ = ["SalesTools", "create_sales_engine", "load_sales"]
+__all__ = ["SalesTools", "create_sales_engine", "holds_demo", "load_sales"]

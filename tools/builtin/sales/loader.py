@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from loguru import logger
-from sqlalchemy import delete, func, insert, select
+from sqlalchemy import Connection, delete, func, insert, inspect, select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from tools.builtin.sales.cleaning import cleaned
@@ -34,15 +34,39 @@ Row = dict[str, Any]
 
 
 async def load_sales(engine: AsyncEngine, folder: Path = DATA_FOLDER) -> bool:
-    """Load the files of `folder` unless the database holds them; gives whether it loaded (about 1 s)."""
+    """Load the files of `folder` unless the database holds them; gives whether it loaded (about 1 s).
+
+    Tables of these names that somebody else filled are left as they are.
+    """
     digest = await asyncio.to_thread(_digest, folder)
     async with _exclusively(engine) as connection:
+        if await connection.run_sync(_is_somebody_elses):
+            logger.warning("sales.own_data_kept")
+            return False
         await connection.run_sync(metadata.create_all)
-        if await connection.scalar(select(dataset.c.digest)) == digest:
+        loaded = await connection.scalar(select(dataset.c.digest))
+        if loaded == digest:
+            return False
+        if loaded is None and await _holds_rows(connection):
+            logger.warning("sales.own_data_kept")
             return False
         await _replace(connection, await asyncio.to_thread(_read, folder), digest)
     logger.info("sales.loaded", opportunities=await _count(engine))
     return True
+
+
+async def holds_demo(engine: AsyncEngine) -> bool:
+    """Whether the database holds the files' data, loaded by `load_sales`."""
+    async with engine.connect() as connection:
+        if not await connection.run_sync(lambda sync: inspect(sync).has_table(dataset.name)):
+            return False
+        return await connection.scalar(select(dataset.c.digest)) is not None
+
+
+def _is_somebody_elses(connection: Connection) -> bool:
+    """Whether the sales table is there without our mark's table: nothing may be made in such a database."""
+    tables = inspect(connection)
+    return tables.has_table(sales_pipeline.name) and not tables.has_table(dataset.name)
 
 
 @asynccontextmanager
@@ -62,6 +86,14 @@ async def _exclusively(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
             await connection.exec_driver_sql("ROLLBACK")
             raise
         await connection.exec_driver_sql("COMMIT")
+
+
+async def _holds_rows(connection: AsyncConnection) -> bool:
+    """Whether a table has rows: without our mark they are the operator's own data."""
+    for table in DATA_TABLES:
+        if await connection.scalar(select(func.count()).select_from(table)):
+            return True
+    return False
 
 
 async def _replace(connection: AsyncConnection, rows: dict[str, list[Row]], digest: str) -> None:
