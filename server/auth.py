@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -86,9 +85,3 @@ DEVELOPER: Final = Principal(tenant=DEVELOPMENT_TENANT, name="development")
 def key_hash(key: str) -> str:
     """SHA-256 of a key in hex. Keys are long and random, so no slow hash is needed."""
     return hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
-
-
-def header(headers: Mapping[str, str], name: str) -> str | None:
-    """A header's value or None."""
-    value = headers.get(name)
-    return value or None

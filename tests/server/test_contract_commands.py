@@ -20,7 +20,15 @@ async def again(client: WireClient, kind: str, **fields: object) -> Frame:
     """Send a command whose cid was used before and wait for its own answer."""
     start = len(client.frames)
     await client.say(kind, **fields)
-    return await client.until(lambda frame: frame.get("re") == fields["cid"] and "seq" not in frame or frame["type"] == "ok" and frame["re"] == fields["cid"], start)
+    return await client.until(
+        lambda frame: (
+            frame.get("re") == fields["cid"]
+            and "seq" not in frame
+            or frame["type"] == "ok"
+            and frame["re"] == fields["cid"]
+        ),
+        start,
+    )
 
 
 async def answered(client: WireClient, session_id: str, content: str, **fields: object) -> Frame:
@@ -163,7 +171,9 @@ async def test_text_parts_are_shown_as_parts_and_answered(development_node: Runn
         pytest.param({"type": "history.get", "limit": 1.5}, "invalid_request", id="history_of_a_fraction"),
         pytest.param({"type": "message.send", "content": "oi", "agent": "nobody"}, "not_found", id="unknown_agent"),
         pytest.param({"type": "message.send", "content": []}, "invalid_request", id="no_parts"),
-        pytest.param({"type": "message.send", "content": [{"type": "text"}]}, "invalid_request", id="part_without_text"),
+        pytest.param(
+            {"type": "message.send", "content": [{"type": "text"}]}, "invalid_request", id="part_without_text"
+        ),
         pytest.param({"type": "message.send", "content": "\u00a0\u2003"}, "invalid_request", id="wide_white_space"),
         pytest.param({"type": "message.send", "content": "oi", "on_busy": "now"}, "invalid_request", id="on_busy"),
         pytest.param({"type": "message.send", "content": "oi", "meta": [1]}, "invalid_request", id="meta"),
@@ -258,7 +268,9 @@ async def test_a_message_may_have_16000_characters_outside_the_basic_plane(
         session_id = (await client.open(user))["session_id"]
         start = len(client.frames)
         await client.socket.send(
-            json.dumps({"type": "message.send", "cid": "m", "session_id": session_id, "content": content}, ensure_ascii=False)
+            json.dumps(
+                {"type": "message.send", "cid": "m", "session_id": session_id, "content": content}, ensure_ascii=False
+            )
         )
         answer = await client.until(lambda f: f.get("re") == "m" and f["type"] in ("ok", "error"), start)
         await client.until_turn_ends(answer["turn_id"])

@@ -18,7 +18,9 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 ACME = "acme-secret-0123456789"
 HOSTILE = st.one_of(
     st.text(max_size=40),
-    st.sampled_from(["\0", "\ud800", "a\0b", "ses_" + "0" * 26, "..", "%00", "1e999", "nan", "-1", "9" * 400, "\u202e"]),
+    st.sampled_from(
+        ["\0", "\ud800", "a\0b", "ses_" + "0" * 26, "..", "%00", "1e999", "nan", "-1", "9" * 400, "\u202e"]
+    ),
 )
 JSON = st.recursive(
     st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), HOSTILE),
@@ -75,7 +77,9 @@ async def test_no_body_of_chat_or_sessions_gives_a_5xx(development_node: Running
 
 
 @fuzzed
-@given(content=st.binary(max_size=200), content_type=st.sampled_from(["application/json", "", "text/plain", "a;b=\xff"]))
+@given(
+    content=st.binary(max_size=200), content_type=st.sampled_from(["application/json", "", "text/plain", "a;b=\xff"])
+)
 async def test_no_bytes_as_a_body_give_a_5xx(development_node: RunningNode, content: bytes, content_type: str) -> None:
     async with development_node.http() as http:
         answer = await http.post("/chat", content=content, headers={"Content-Type": content_type.encode("latin-1")})
@@ -84,7 +88,9 @@ async def test_no_bytes_as_a_body_give_a_5xx(development_node: RunningNode, cont
 
 @fuzzed
 @given(kind=st.sampled_from(COMMANDS), fields=st.dictionaries(st.sampled_from(FIELDS), JSON, max_size=6))
-async def test_no_command_by_post_gives_a_5xx(development_node: RunningNode, kind: str, fields: dict[str, object]) -> None:
+async def test_no_command_by_post_gives_a_5xx(
+    development_node: RunningNode, kind: str, fields: dict[str, object]
+) -> None:
     async with development_node.http() as http:
         opened = (await http.post("/api/v1/sessions", json={"user_id": "fuzzed"})).json()
         frame = {"cid": "c", "session_id": opened["session_id"], **fields, "type": kind}
@@ -100,7 +106,9 @@ async def test_no_command_by_post_gives_a_5xx(development_node: RunningNode, kin
         ["/api/v1/turns/{}", "/api/v1/sessions/{}/messages", "/api/v1/sessions/{}/events", "/{}", "/docs/{}"]
     ),
     value=HOSTILE,
-    query=st.dictionaries(st.sampled_from(["wait_s", "before", "limit", "since_ms", "user_id", "x"]), HOSTILE, max_size=4),
+    query=st.dictionaries(
+        st.sampled_from(["wait_s", "before", "limit", "since_ms", "user_id", "x"]), HOSTILE, max_size=4
+    ),
 )
 async def test_no_path_or_query_gives_a_5xx(
     development_node: RunningNode, path: str, value: str, query: dict[str, str]
@@ -155,7 +163,9 @@ async def test_no_query_of_a_real_session_gives_a_5xx(
 async def test_no_header_gives_a_5xx(development_node: RunningNode, header: bytes, target: bytes) -> None:
     upgrade = b"Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"
     begin = b"GET /ws" if target == b"/ws" else b"POST " + target
-    extra = upgrade if target == b"/ws" else b"Content-Type: application/json\r\nContent-Length: 2\r\nConnection: close\r\n"
+    extra = (
+        upgrade if target == b"/ws" else b"Content-Type: application/json\r\nContent-Length: 2\r\nConnection: close\r\n"
+    )
     request = begin + b" HTTP/1.1\r\nHost: x\r\n" + extra + header + b"\r\n\r\n" + (b"" if target == b"/ws" else b"{}")
     answer = await raw_request(development_node, request)
     assert answer == b"" or 101 <= status_of(answer) < 500, answer
@@ -250,7 +260,9 @@ async def test_a_name_is_no_address(development_node: RunningNode, user: str) ->
         answers = [
             await http.get("/api/v1/sessions/main/messages"),
             await http.get("/api/v1/sessions/main/events"),
-            await http.post("/api/v1/sessions/main/commands", json={"type": "typing", "session_id": "main", "on": True}),
+            await http.post(
+                "/api/v1/sessions/main/commands", json={"type": "typing", "session_id": "main", "on": True}
+            ),
         ]
         by_frame = await client.ask("message.send", session_id="main", content="oi")
     assert [answer.status_code for answer in answers] == [404] * 3

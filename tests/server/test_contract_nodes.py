@@ -83,7 +83,9 @@ async def test_a_node_without_a_worker_accepts_cancels_and_follows_what_another_
 async def test_chat_on_a_node_without_a_worker_waits_for_the_one_that_has(nodes: TwoNodes) -> None:
     body, key = {"user_id": "bia", "message": "oi"}, {"Idempotency-Key": "k"}
     async with httpx2.AsyncClient(timeout=30) as http:
-        asked = [asyncio.create_task(http.post(f"{n.url}/chat", json=body, headers=key)) for n in (nodes.web, nodes.worker)]
+        asked = [
+            asyncio.create_task(http.post(f"{n.url}/chat", json=body, headers=key)) for n in (nodes.web, nodes.worker)
+        ]
         await nodes.model.next_call()
         await nodes.model.say("olá")
         await nodes.model.finish()

@@ -34,7 +34,7 @@ _BY: Final[dict[str, Dimension]] = {"by_month": "month", "by_quarter": "quarter"
 _ORDERS: Final = ("top", "bottom", "more", "less", "ranking", "ascending", "descending")
 _AVERAGES: Final = frozenset({"average_ticket", "days_to_close", "win_rate"})
 
-_WHO: Final = frozenset({"quem", "who", "quien", "quién", "quienes", "quiénes"})
+WHO: Final = frozenset({"quem", "who", "quien", "quién", "quienes", "quiénes"})
 _IN_TERMS_OF: Final = frozenset({"em", "in", "en", "por", "by"})
 _WHOLE: Final = frozenset({"total", "totais", "geral", "tudo", "todo", "overall", "all", "general", "altogether"})
 _MEASURING: Final = ("count", "how_much", "deal", "sale", "won", "lost", "open", "closed", "average")
@@ -103,7 +103,7 @@ def _sets_stages_apart(said: Sequence[Span]) -> bool:
 def _lists(said: Sequence[Span], by: Sequence[Dimension]) -> bool:
     """Whether members are asked for: "which products ...", "list the agents", "customers in Germany"."""
     measures = any(span.value("metric") or span.says(*_MEASURING) for span in said)
-    asks = _any(said, "which") or any(span.text.lower() in _WHO for span in said)
+    asks = _any(said, "which") or any(span.text.lower() in WHO for span in said)
     if _any(said, "list") or (asks and (by or not measures)):
         return True
     return bool(by) and bool(said) and said[0].plural and _dimension(said[0]) == by[0]
@@ -144,7 +144,7 @@ def _roles(said: Sequence[Span]) -> dict[int, _Role]:
     """Give the role of every dimension's word, by position; "who" gives way to the members that are named."""
     roles = {position: _role(said, position) for position in range(len(said)) if _dimension(said[position])}
     grouped = [position for position, role in roles.items() if role == "by"]
-    asked = [position for position in grouped if said[position].text.lower() in _WHO]
+    asked = [position for position in grouped if said[position].text.lower() in WHO]
     if len(grouped) > len(asked):
         roles.update(dict.fromkeys(asked, "qualifier"))
     return roles
@@ -174,7 +174,7 @@ def _role(said: Sequence[Span], position: int) -> _Role:
 
 
 def _asks_for_members(said: Sequence[Span], position: int) -> bool:
-    if said[position].text.lower() in _WHO or any(span.says(*_ORDERS, "which", "list", "without") for span in said):
+    if said[position].text.lower() in WHO or any(span.says(*_ORDERS, "which", "list", "without") for span in said):
         return True
     return not any(span.value("metric") or span.says(*_MEASURING) for span in said)
 

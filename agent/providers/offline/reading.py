@@ -7,7 +7,7 @@ from typing import Final, cast
 
 import msgspec
 
-from agent.providers.offline.grammar import fragment_of
+from agent.providers.offline.grammar import WHO, fragment_of
 from agent.providers.offline.lexicon import Meaning, Span, corrected, language_votes, spans_of
 from agent.providers.offline.normalise import Token, tokenise
 from agent.providers.offline.question import (
@@ -194,7 +194,7 @@ def _clauses(spans: Sequence[Span]) -> Iterator[Sequence[Span]]:
 
 def _begins_question(spans: Sequence[Span]) -> bool:
     said = next((span for span in spans if not span.is_filler), None)
-    return said is not None and said.says(*_HEADS)
+    return said is not None and (said.says(*_HEADS) or said.text.lower() in WHO)
 
 
 def _has_content(spans: Sequence[Span]) -> bool:

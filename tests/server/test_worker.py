@@ -1,0 +1,207 @@
+"""The executor of a process: takes, renews, and hands back what it cannot finish."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import cast
+
+import pytest
+
+from core.errors import BackendError
+from core.measurements import NoMeasure
+from core.ports import TurnQueue
+from core.turns import SessionRef, TakenTurn, TurnInput
+from server.supervision import supervise
+from server.worker import RunTurn, Worker
+
+
+def turn(name: str) -> TakenTurn:
+    """A turn that was taken."""
+    taken = TurnInput(turn_id=name, message_ids=("msg_1",), content="oi", channel="web", agent="sales", accepted_ms=1)
+    session = SessionRef(session_id="ses_1", tenant="acme", user_id="ana")
+    return TakenTurn(session=session, input=taken, attempt=1, fence=1, nonce="n", epoch="e", journal=())
+
+
+class FakeQueue:
+    """Hands out what it was given; remembers what came back."""
+
+    def __init__(self, *turns: TakenTurn) -> None:
+        self.waiting = list(turns)
+        self.released: list[str] = []
+        self.stale: list[str] = []
+        self.away = False
+        self.renewed = asyncio.Event()
+        self._wake: Callable[[], None] = lambda: None
+
+    async def take(self, limit: int) -> Sequence[TakenTurn]:
+        """What waits."""
+        if self.away:
+            raise BackendError("Redis is away.")
+        taken, self.waiting = self.waiting[:limit], self.waiting[limit:]
+        return taken
+
+    async def renew(self, turns: Sequence[TakenTurn]) -> Sequence[str]:
+        """Which of them are not ours any more."""
+        self.renewed.set()
+        return self.stale
+
+    async def reap(self) -> int:
+        """Nothing to reap."""
+        return 0
+
+    async def release(self, given_back: TakenTurn) -> None:
+        """Remember what came back."""
+        if self.away:
+            raise BackendError("Redis is away.")
+        self.released.append(given_back.input.turn_id)
+
+    def on_ready(self, wake: Callable[[], None]) -> None:
+        """Whom to wake."""
+        self._wake = wake
+
+    def add(self, *turns: TakenTurn) -> None:
+        """More turns are ready."""
+        self.waiting += turns
+        self._wake()
+
+
+@asynccontextmanager
+async def worker(queue: FakeQueue, run_turn: RunTurn, *, most: int = 10, drain_s: float = 5.0) -> AsyncIterator[Worker]:
+    """A worker at work."""
+    made = Worker(queue=cast(TurnQueue, queue), run_turn=run_turn, measure=NoMeasure(), most=most, drain_s=drain_s)
+    async with made:
+        yield made
+
+
+@pytest.mark.looptime
+async def test_a_turn_that_is_ready_is_run_at_once() -> None:
+    queue, ran = FakeQueue(), asyncio.Queue[str]()
+
+    async def run(taken: TakenTurn) -> None:
+        ran.put_nowait(taken.input.turn_id)
+
+    async with worker(queue, run):
+        queue.add(turn("turn_1"))
+        assert await ran.get() == "turn_1"
+
+
+@pytest.mark.looptime
+async def test_no_more_turns_run_at_once_than_allowed() -> None:
+    queue, gate, started = FakeQueue(*[turn(f"turn_{n}") for n in range(3)]), asyncio.Event(), asyncio.Queue[str]()
+
+    async def run(taken: TakenTurn) -> None:
+        started.put_nowait(taken.input.turn_id)
+        await gate.wait()
+
+    async with worker(queue, run, most=2) as made:
+        await started.get()
+        await started.get()
+        await queue.renewed.wait()
+        assert (made.running, len(queue.waiting)) == (2, 1)
+        gate.set()
+        assert await started.get() == "turn_2"
+
+
+@pytest.mark.looptime
+async def test_stopping_lets_a_running_turn_end() -> None:
+    queue, gate, ended = FakeQueue(turn("turn_1")), asyncio.Event(), []
+
+    async def run(taken: TakenTurn) -> None:
+        gate.set()
+        await asyncio.sleep(2)
+        ended.append(taken.input.turn_id)
+
+    async with worker(queue, run):
+        await gate.wait()
+    assert ended == ["turn_1"]
+    assert queue.released == []
+
+
+@pytest.mark.looptime
+async def test_what_does_not_end_in_time_is_handed_back() -> None:
+    queue, gate = FakeQueue(turn("turn_1")), asyncio.Event()
+
+    async def run(taken: TakenTurn) -> None:
+        gate.set()
+        await asyncio.Event().wait()
+
+    async with worker(queue, run):
+        await gate.wait()
+    assert queue.released == ["turn_1"]
+
+
+@pytest.mark.looptime
+async def test_a_turn_that_cannot_be_handed_back_is_left_to_the_reaper() -> None:
+    queue, gate = FakeQueue(turn("turn_1")), asyncio.Event()
+
+    async def run(taken: TakenTurn) -> None:
+        gate.set()
+        await asyncio.Event().wait()
+
+    async with worker(queue, run) as made:
+        await gate.wait()
+        queue.away = True
+    assert (queue.released, made.running) == ([], 0)
+
+
+@pytest.mark.looptime
+async def test_a_run_that_lost_its_lease_is_stopped() -> None:
+    queue, stopped = FakeQueue(turn("turn_1")), asyncio.Event()
+    queue.stale = ["turn_1"]
+
+    async def run(taken: TakenTurn) -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            stopped.set()
+
+    async with worker(queue, run):
+        await stopped.wait()
+
+
+@pytest.mark.looptime
+async def test_a_turn_that_breaks_does_not_stop_the_worker() -> None:
+    queue, ran = FakeQueue(turn("turn_1")), asyncio.Queue[str]()
+
+    async def run(taken: TakenTurn) -> None:
+        ran.put_nowait(taken.input.turn_id)
+        raise ValueError("a bug")
+
+    async with worker(queue, run):
+        await ran.get()
+        queue.add(turn("turn_2"))
+        assert await ran.get() == "turn_2"
+
+
+@pytest.mark.looptime
+async def test_the_worker_goes_on_when_redis_is_back() -> None:
+    queue, ran = FakeQueue(turn("turn_1")), asyncio.Queue[str]()
+    queue.away = True
+
+    async def run(taken: TakenTurn) -> None:
+        ran.put_nowait(taken.input.turn_id)
+
+    async with worker(queue, run):
+        await asyncio.sleep(3)
+        queue.away = False
+        assert await ran.get() == "turn_1"
+
+
+@pytest.mark.looptime
+async def test_a_supervised_loop_begins_anew_after_each_failure() -> None:
+    errors: list[Exception] = [BackendError("away"), ValueError("a bug")]
+    settled = asyncio.Event()
+
+    async def loop() -> None:
+        if errors:
+            raise errors.pop(0)
+        settled.set()
+        await asyncio.Event().wait()
+
+    task = asyncio.create_task(supervise("test", loop))
+    await settled.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
