@@ -14,6 +14,7 @@ class SlowModel:
         self._calls: asyncio.Queue[asyncio.StreamWriter] = asyncio.Queue()
         self._current: asyncio.StreamWriter | None = None
         self._writers: list[asyncio.StreamWriter] = []
+        self._hung_up = asyncio.Event()
 
     async def __aenter__(self) -> SlowModel:
         self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
@@ -45,6 +46,10 @@ class SlowModel:
         await self._write(b"data: [DONE]\n\n")
         await self._write(b"")
 
+    async def hung_up(self) -> None:
+        """Wait until a client has closed its connection."""
+        await self._hung_up.wait()
+
     async def _chunk(self, data: dict[str, object]) -> None:
         await self._write(b"data: " + json.dumps({"id": "c", "model": "slow", **data}).encode() + b"\n\n")
 
@@ -64,3 +69,5 @@ class SlowModel:
         await reader.readexactly(length)
         writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n")
         await self._calls.put(writer)
+        await reader.read()  # until the client hangs up
+        self._hung_up.set()

@@ -22,10 +22,8 @@ async def again(client: WireClient, kind: str, **fields: object) -> Frame:
     await client.say(kind, **fields)
     return await client.until(
         lambda frame: (
-            frame.get("re") == fields["cid"]
-            and "seq" not in frame
-            or frame["type"] == "ok"
-            and frame["re"] == fields["cid"]
+            (frame.get("re") == fields["cid"] and "seq" not in frame)
+            or (frame["type"] == "ok" and frame["re"] == fields["cid"])
         ),
         start,
     )

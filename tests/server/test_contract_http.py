@@ -64,9 +64,7 @@ def dumped(value: object) -> bytes:
 @given(
     body=st.one_of(
         JSON,
-        st.fixed_dictionaries(
-            {}, optional={name: JSON for name in ("user_id", "session_id", "agent", "model", "unknown")}
-        ),
+        st.fixed_dictionaries({}, optional=dict.fromkeys(("user_id", "session_id", "agent", "model", "unknown"), JSON)),
     ),
     path=st.sampled_from(["/chat", "/chat/stream", "/api/v1/sessions"]),
 )

@@ -56,13 +56,16 @@ def fragment_of(spans: Sequence[Span]) -> Fragment:
         measured = Measured(metrics=(MEMBER_METRICS[cast("Dimension", _dimension(said[most]))],))
     ranking, used = _ranking(said, roles)
     metrics, shape, counted_by = _counting(counted, measured, bool(_periods(said)))
+    active = bool(counted) and shape == "count" and not measured.metrics and metrics == ("won_deals",)
     by = _by(said, roles, filters)
     by = tuple(dict.fromkeys((*counted_by, *(each for each in by if not _holds(each, counted_by)))))
+    periods = _periods(said)
+    anaphor = _points_back(said) and not (by or filters or periods)
     fragment = Fragment(
         metrics=metrics,
         by=by,
         filters=filters,
-        periods=_periods(said),
+        periods=periods,
         compare=_any(said, "compare") and not _sets_stages_apart(said),
         growth=_any(said, "growth"),
         trend=_any(said, "trend"),
@@ -72,14 +75,14 @@ def fragment_of(spans: Sequence[Span]) -> Fragment:
         empty=without,
         shape=shape or ("names" if _lists(said, by) else None),
         share=_any(said, "share") and "win_rate" not in metrics,
-        follow_up=_follows(spans, said, bool(metrics)),
+        follow_up=anaphor or _follows(spans, said, bool(metrics)),
         pronoun=_any(said, "pronoun"),
         asks_number=any(span.says("count", "how_much") and not span.says("tally") for span in said),
-        anaphor=_any(said, "anaphor"),
+        anaphor=anaphor,
         any_state=measured.any_state,
         whole=any(word in _WHOLE for span in spans for word in span.text.lower().split()),
         joined=bool(said) and said[0].says("and"),
-        assumptions=measured.assumptions,
+        assumptions=("members_with_won_deals",) if active else measured.assumptions,
     )
     return _with_loose(fragment, said, used, roles)
 
@@ -90,7 +93,12 @@ def _follows(spans: Sequence[Span], said: Sequence[Span], measures: bool) -> boo
         return False
     terms = measures and spans[0].text.lower() in _IN_TERMS_OF and not _any(said, "which", *_ORDERS)
     named = any(_dimension(span) or _name(span) for span in said)
-    return said[0].says("follow") or _any(said, "anaphor") or (terms and not named)
+    return said[0].says("follow") or (terms and not named)
+
+
+def _points_back(said: Sequence[Span]) -> bool:
+    """Whether it begins or ends with a word for what was told: "how many deals is that?"."""
+    return bool(said) and (said[0].says("anaphor") or said[-1].says("anaphor"))
 
 
 def _sets_stages_apart(said: Sequence[Span]) -> bool:
@@ -333,8 +341,9 @@ def _loose(said: Sequence[Span], used: set[int], roles: dict[int, _Role], fragme
         whole = not fragment.by and not fragment.compare and "win_rate" not in fragment.metrics
         parts = span.says("share") and (not fragment.metrics or whole)
         grown = span.says("growth") and fragment.ranking is not None and not fragment.periods
+        excepts = span.says("except") and not any(each.exclude for each in fragment.filters)
         first = span.value("ordinal") is not None and _dimension_after(said, position) in TIME_DIMENSIONS
-        if any((unused, kinds <= {"unit", "month"}, by_day, means, negates, parts, grown, first)):
+        if any((unused, kinds <= {"unit", "month"}, by_day, means, negates, excepts, parts, grown, first)):
             yield span.text
 
 

@@ -59,6 +59,7 @@ Assumption = Literal[
     "closed_are_won_and_lost",
     "compared_by_revenue",
     "deals_are_won",
+    "members_with_won_deals",
 ]
 
 Topic = Literal[

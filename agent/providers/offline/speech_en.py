@@ -120,6 +120,7 @@ SPEECH: Final = Speech(
         "sales_are_won_revenue": "I took “sales” as the revenue of won deals.",
         "rank_by_revenue": "Ordered by the revenue of won deals.",
         "lost_have_no_value": "Lost deals have no recorded value, so I count them.",
+        "members_with_won_deals": "Counted are those with won deals.",
         "deals_are_won": "Taken as won deals.",
         "compared_by_revenue": "Compared by the revenue of won deals.",
         "closed_are_won_and_lost": "“Closed” means won plus lost.",

@@ -121,6 +121,7 @@ SPEECH: Final = Speech(
         "sales_are_won_revenue": "Tomé “ventas” como los ingresos de los negocios ganados.",
         "rank_by_revenue": "Ordené por los ingresos de los negocios ganados.",
         "lost_have_no_value": "Los negocios perdidos no tienen valor registrado; por eso cuento cuántos fueron.",
+        "members_with_won_deals": "Conté los que tuvieron negocios ganados.",
         "deals_are_won": "Consideré los negocios ganados.",
         "compared_by_revenue": "Comparé por los ingresos de los negocios ganados.",
         "closed_are_won_and_lost": "“Cerrados” son los ganados más los perdidos.",

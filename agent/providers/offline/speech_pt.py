@@ -121,6 +121,7 @@ SPEECH: Final = Speech(
         "sales_are_won_revenue": "Considerei “vendas” como a receita dos negócios ganhos.",
         "rank_by_revenue": "Ordenei pela receita dos negócios ganhos.",
         "lost_have_no_value": "Negócios perdidos não têm valor registrado; por isso conto quantos foram.",
+        "members_with_won_deals": "Contei os que tiveram negócios ganhos.",
         "deals_are_won": "Considerei os negócios ganhos.",
         "compared_by_revenue": "Comparei pela receita dos negócios ganhos.",
         "closed_are_won_and_lost": "“Fechados” são os ganhos mais os perdidos.",

@@ -12,6 +12,7 @@ from agent.providers.offline.metrics import MEMBER_METRICS
 from agent.providers.offline.periods import Days, days_of, resolve
 from agent.providers.offline.question import (
     TIME_DIMENSIONS,
+    Assumption,
     Dimension,
     Fragment,
     Metric,
@@ -27,13 +28,14 @@ _MOST_PERIODS: Final = 3
 ROSTER: Final[frozenset[Metric]] = frozenset({"list_price", "accounts", "agents", "products"})
 """Metrics that have no time."""
 _NOW: Final = frozenset({"today", "all_time"})
-_WON: Final[frozenset[Metric]] = frozenset({"revenue", "won_deals", "average_ticket", "days_to_close"})
-_HOMES: Final[dict[Metric, frozenset[Dimension]]] = {
-    "agents": frozenset({"agent", "manager", "regional_office"}),
-    "accounts": frozenset({"account", "sector", "country"}),
-    "products": frozenset({"product", "series"}),
+_COUNT_OF: Final[dict[Metric, Metric]] = {
+    **dict.fromkeys(("revenue", "won_deals", "average_ticket", "days_to_close"), "won_deals"),
+    **dict.fromkeys(("open_pipeline_value", "open_deals"), "open_deals"),
+    **dict.fromkeys(("win_rate", "closed_deals"), "closed_deals"),
+    "lost_deals": "lost_deals",
 }
-"""Dimensions that tell members apart by themselves, without their deals."""
+"""The count of the deals that a metric measures."""
+_PLACES: Final = frozenset({"regional_office", "country"})
 _NAMED_BY: Final[dict[Dimension, Metric]] = {
     "product": "list_price",
     "series": "products",
@@ -116,7 +118,7 @@ def _merge(fragment: Fragment, previous: Previous) -> SalesQuestion | Gap:
     roster = _other_members(fragment, old)
     if roster is not None:
         return roster
-    fragment = _of_what_was_won(fragment, old)
+    fragment = _of_the_same_deals(fragment, old)
     one_row = fragment.anaphor and bool(old.by) and old.limit == 1
     by = fragment.by or (() if fragment.asks_number and not fragment.anaphor else old.by)
     filters = _merged_filters(fragment, old, by)
@@ -165,15 +167,22 @@ def _other_members(fragment: Fragment, old: SalesQuestion) -> SalesQuestion | No
     metric = MEMBER_METRICS.get(fragment.by[0])
     if metric is None or old.by or metric in old.metrics:
         return None
-    kept = tuple(each for each in old.filters if not fragment.filters and each.dimension in _HOMES[metric])
+    named = {each.dimension for each in fragment.filters}
+    replaced = named | (_PLACES if named & _PLACES else set())
+    kept = tuple(each for each in old.filters if each.dimension not in replaced)
     return SalesQuestion(metrics=(metric,), filters=(*kept, *fragment.filters))
 
 
-def _of_what_was_won(fragment: Fragment, old: SalesQuestion) -> Fragment:
-    """Read "and in number of deals?" after what was sold: the deals that were won."""
-    if not fragment.any_state or fragment.metrics != ("opportunities",) or not _WON.issuperset(old.metrics):
+def _of_the_same_deals(fragment: Fragment, old: SalesQuestion) -> Fragment:
+    """Read "and in number of deals?" as the deals that were measured: after what was sold, those that were won."""
+    metric = _COUNT_OF.get(old.metrics[0])
+    if not fragment.any_state or fragment.metrics != ("opportunities",) or metric is None:
         return fragment
-    return msgspec.structs.replace(fragment, metrics=("won_deals",), assumptions=("deals_are_won",))
+    assumptions: dict[Metric, tuple[Assumption, ...]] = {
+        "won_deals": ("deals_are_won",),
+        "closed_deals": ("closed_are_won_and_lost",),
+    }
+    return msgspec.structs.replace(fragment, metrics=(metric,), assumptions=assumptions.get(metric, ()))
 
 
 def _listed(fragment: Fragment, old: SalesQuestion) -> Dimension | None:

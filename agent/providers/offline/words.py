@@ -55,6 +55,7 @@ Operator = Literal[
     "filled",
     "pronoun",
     "anaphor",
+    "before",
     "from",
     "to",
     "between",

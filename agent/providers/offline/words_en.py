@@ -82,7 +82,7 @@ ENGLISH: Final = Words(
         "tally": "number of | count of | total number of | count | number | no of | unit | piece | volume",
         "how_much": "how much | what did we make | total value of | sum of | what amount",
         "average": "average | mean | avg | on average | typical",
-        "deal": "deal | opportunity | opportunities | contract | lead",
+        "deal": "deal | deals was it | deals were there | deals is it | opportunity | opportunities | contract | lead",
         "opportunity": "opportunity | opportunities | lead",
         "sale": (
             "sale | sales | sold | sell | selling | bought | buy | buys | did we make | bring in | brought in"
@@ -123,7 +123,7 @@ ENGLISH: Final = Words(
         "without": (
             "without | with no | no | have no | has no | without any | havent | hasnt | never | not have"
             " | dont have | not"
-            " | didnt | have not | missing | have never | with zero | lacking"
+            " | didnt | have not | missing | have never | with zero | lacking | nothing"
         ),
         "except": "except | excluding | outside | outside of | except for | other than | but not | leaving out",
         "only": "only | just | filter | filter by | limited to | restrict to",
@@ -148,7 +148,8 @@ ENGLISH: Final = Words(
         "chronological": "chronological | in chronological order | chronologically | by date",
         "filled": "filled in | filled | assigned | attached | linked | set | associated",
         "pronoun": "he | she | him | her | his | hers | that agent | that one | this one",
-        "anaphor": "was that | is that | were those | are those | were these | are these | does that make",
+        "before": "before | prior to | earlier than",
+        "anaphor": "deals was it | deals were there | deals is it | was that | is that | were those | are those | were these | are these | does that make",
         "from": "from",
         "to": "to | through | until | till | thru",
         "between": "between",
@@ -218,6 +219,7 @@ ENGLISH: Final = Words(
         5: "fifth | 5 th",
     },
     values={
+        "country:United States": "the us | the usa",
         "regional_office:East": "east | eastern | east region",
         "regional_office:West": "west | western | west region",
         "regional_office:Central": "central | central region",
@@ -313,7 +315,7 @@ ENGLISH: Final = Words(
         " | located | or | over | during | within | amongst | among | entire | complete | full | average of"
         " | their own"
         " | created | opened | started | they | them | their | theirs | still | work | works | working | yet | anything | something"
-        " | nothing | ever | report | summary | table | results for | us$ | usd | breakdown | respectively"
+        " | ever | report | summary | table | results for | us$ | usd | breakdown | respectively"
         " | when | where | one | ones"
         " | day s | also | exactly | went | go | going by | doing | done | order | place | position | too"
         " | then | stand"

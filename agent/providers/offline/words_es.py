@@ -79,10 +79,10 @@ SPANISH: Final = Words(
         "tally": "numero de | cantidad de | conteo de | =cantidad | unidad | unidades | pieza",
         "how_much": "=cuanto | =cuanta | cual fue el valor | cual es el valor | suma | cual fue el total",
         "average": "promedio | media | medio | en promedio | de media",
-        "deal": "negocio | oportunidad | oportunidades | contrato | trato | deal | acuerdo",
+        "deal": "negocio | negocios fueron | negocios son | oportunidad | oportunidades | contrato | trato | deal | acuerdo",
         "opportunity": "oportunidad | oportunidades",
         "sale": (
-            "venta | vendimos | vendio | vendieron | vender | vendido | vendi | vende | compraron | compro | compra"
+            "ventas fueron | venta | vendimos | vendio | vendieron | vender | vendido | vendi | vende | compraron | compro | compra"
             " | venden | desempeno | rendimiento | resultado | hemos vendido | entro"
             " | nos fue"
         ),
@@ -121,7 +121,7 @@ SPANISH: Final = Words(
         "share": "representa | representan | porcentaje | participacion | cuota | por ciento | proporcion | en porcentaje",
         "without": (
             "sin | no tiene | no tienen | no tuvieron | no tuvo | nunca | ningun | ninguna | sin ningun"
-            " | sin ninguna | no | sin nada de"
+            " | sin ninguna | no | nada | sin nada de"
         ),
         "except": "excepto | fuera de | fuera del | salvo | menos el | menos la | excluyendo | sin contar | quitando",
         "only": "solo | solamente | unicamente | filtra | filtrar | nada mas",
@@ -146,7 +146,8 @@ SPANISH: Final = Words(
         "chronological": "en orden cronologico | cronologico | por fecha",
         "filled": "asignado | asignada | completado | rellenado | registrado | asociado | informado | cargado",
         "pronoun": "=el mismo | =ella | =ese | =esa | =este vendedor | ese vendedor",
-        "anaphor": "es eso | fue eso | son esos | fueron esos | eso cuanto es | son esas | fueron esas",
+        "before": "antes de | antes del | anterior a",
+        "anaphor": "negocios fueron | negocios son | ventas fueron | es eso | fue eso | son esos | fueron esos | eso cuanto es | son esas | fueron esas",
         "from": "desde | de",
         "to": "a | hasta | al",
         "between": "entre",
@@ -285,7 +286,7 @@ SPANISH: Final = Words(
         " | dato | nombre"
         " | nombres | tambien | muy | ver | necesito | periodo | sede | ubicados | para | informe | resumen"
         " | tabla | dolares"
-        " | u | aun | todavia | trabajan | trabaja | operan | vale | creado | creada | nada | algo | usd | sobre | va"
+        " | u | aun | todavia | trabajan | trabaja | operan | vale | creado | creada | algo | usd | sobre | va"
         " | van | durante | cuanto a | orden | lugar | posicion | entre si | o | existen"
         " | exactamente | realmente | logrado | obtuvo | obtuvimos | conseguimos | ha | han | hemos | sido"
         " | estuvo | ir | fui"

@@ -89,10 +89,13 @@ PORTUGUESE: Final = Words(
         "tally": "numero de | quantidade de | qtd de | qtde de | contagem de | =qtd | n de | quantidade | unidade | peca",
         "how_much": "=quanto | =quanta | =quanto q | qual o valor | qual foi o valor | qual o total | soma | qnto | qto",
         "average": "media | medio | em media",
-        "deal": ("negocio | oportunidade | contrato | negociacao | negociacoes | proposta | deal | lead"),
+        "deal": (
+            "negocio | oportunidade | contrato | negociacao | negociacoes | proposta | deal | lead | negocios foram"
+            " | negocios sao"
+        ),
         "opportunity": "oportunidade | lead",
         "sale": (
-            "venda | vendemos | vendeu | venderam | vender | vendido | vendi | vendendo | vende | compraram | comprou"
+            "vendas foram | vendas sao | venda | vendemos | vendeu | venderam | vender | vendido | vendi | vendendo | vende | compraram | comprou"
             " | compra | vendem | entrou | resultado | desempenho | performance | comprando"
             " | saiu | sairam | como fomos | como estamos indo | como foi | nos saimos"
         ),
@@ -125,7 +128,7 @@ PORTUGUESE: Final = Words(
         "share": "representa | representam | percentual | porcentagem | participacao | fatia | por cento | proporcao | em percentual | parcela",
         "without": (
             "sem | nao tem | nao tem nenhum | nao tiveram | nao teve | nao possui | nao possuem | nunca | nao tenham"
-            " | sem nenhum | sem nenhuma | nenhum | nao"
+            " | sem nenhum | sem nenhuma | nenhum | nao | nada"
         ),
         "except": "exceto | menos o | menos a | fora o | fora a | fora de | fora do | fora da | fora dos | sem ser | excluindo | tirando | sem contar | desconsiderando",
         "only": "so | somente | apenas | soh | filtra | filtre | filtrar | considerando apenas",
@@ -150,7 +153,8 @@ PORTUGUESE: Final = Words(
         "chronological": "em ordem cronologica | cronologico | cronologica | por ordem de data",
         "filled": "preenchido | preenchida | cadastrado | informado | associado | vinculado | definido",
         "pronoun": "=ele | =ela | dele | dela | =desse | =dessa | =deste | =desta | =nele | =nela | esse vendedor",
-        "anaphor": "isso da | isso deu | isso foi | foi isso | sao isso | foram esses | sao esses | foi esse | isso em",
+        "before": "antes de | antes do | antes da | anterior a | anteriores a",
+        "anaphor": "isso da | isso deu | isso foi | foi isso | sao isso | foram esses | sao esses | foi esse | negocios foram | negocios sao | vendas foram | vendas sao",
         "from": "desde | a partir de | a partir do | de",
         "to": "a | ate | ao",
         "between": "entre",
@@ -327,7 +331,7 @@ PORTUGUESE: Final = Words(
         " | responsavel | respectivo | respectivamente | comercial | empresa toda | companhia | cujo | esses | essas"
         " | nome | nomes | tambem | bem | muito | mais ou menos | per | favorzinho | veja | ver | olha | consegue"
         " | conseguiu | conseguimos | conseguiram | preciso | periodo | sede | sediados | localizados | fica | ficam"
-        " | ou | ainda | trabalham | trabalha | atuam | atua | cada um dos | deram | acumulado | acumulada | dao | vale | criado | criada | nada | coisa | alguma coisa"
+        " | ou | ainda | trabalham | trabalha | atuam | atua | cada um dos | deram | acumulado | acumulada | dao | vale | criado | criada | coisa | alguma coisa"
         " | oficial | resumo | relatorio | tabela | realizado | realizada | realizadas | dolares | usd | us"
         " | fechadas"
         " | sobre | corresponde | vem | veio | vieram | vez | vezes | ele tem"
