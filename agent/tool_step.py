@@ -119,7 +119,9 @@ class _Answer:
             ts=self._clock.now_ms(),
             turn_id=self._run.turn.input.turn_id,
             call_id=self._call.call_id,
-            summary=spec.title if reveal == "title" else outcome.summary[:SUMMARY_CHARACTERS],
+            summary=spec.title_for(self._run.turn.input.locale)
+            if reveal == "title"
+            else outcome.summary[:SUMMARY_CHARACTERS],
             duration_ms=entry.duration_ms,
             result=_small(outcome.result) if reveal == "full" else None,
         )
@@ -169,7 +171,7 @@ class _Answer:
             call_id=self._call.call_id,
             step=self._step,
             name=self._call.name,
-            title=self._spec.title if self._spec is not None else self._call.name,
+            title=self._spec.title_for(self._run.turn.input.locale) if self._spec is not None else self._call.name,
             arguments=arguments if self._run.agent.reveal == "full" else None,
             effect=self._spec.effect if self._spec is not None else "read",
         )

@@ -45,6 +45,12 @@ class ToolSpec(msgspec.Struct, frozen=True, kw_only=True):
     timeout_s: float = 20.0
     output_cap: int = 16_000
     """Characters of a result that go to the model; the rest is cut with a note."""
+    titles: dict[str, str] = {}
+    """The title in other languages, by the first part of a BCP 47 tag, such as `pt`."""
+
+    def title_for(self, locale: str | None) -> str:
+        """The title in a user's language; `title` where there is none."""
+        return self.titles.get((locale or "").partition("-")[0].lower(), self.title)
 
 
 class ModelRequest(msgspec.Struct, frozen=True, kw_only=True):

@@ -25,7 +25,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeVar
 
 import docstring_parser
@@ -47,6 +47,7 @@ class ToolOptions(msgspec.Struct, frozen=True, kw_only=True):
     """What `@tool` was given."""
 
     title: str
+    titles: Mapping[str, str]
     effect: Effect
     name: str | None
     parallel: bool
@@ -57,6 +58,7 @@ class ToolOptions(msgspec.Struct, frozen=True, kw_only=True):
 def tool(
     *,
     title: str,
+    titles: Mapping[str, str] | None = None,
     effect: Effect = "read",
     name: str | None = None,
     parallel: bool = True,
@@ -65,11 +67,18 @@ def tool(
 ) -> Callable[[AnyFunction], AnyFunction]:
     """Mark a function or method as a tool; it stays callable as it was.
 
-    `title` is for people. `effect`: what a second run would do. `name`: default the function's.
+    `title` is for people, `titles` are its translations by language (`pt`). `effect`: what a second run would do.
+    `name`: default the function's.
     `parallel`: may run beside other tools. `output_cap`: characters of a result that go to the model.
     """
     options = ToolOptions(
-        title=title, effect=effect, name=name, parallel=parallel, timeout_s=timeout_s, output_cap=output_cap
+        title=title,
+        titles=titles or {},
+        effect=effect,
+        name=name,
+        parallel=parallel,
+        timeout_s=timeout_s,
+        output_cap=output_cap,
     )
 
     def mark(function: AnyFunction) -> AnyFunction:
@@ -97,6 +106,7 @@ class Tool:
         self.spec: Final = ToolSpec(
             name=_checked_name(options.name or function.__name__),
             title=options.title,
+            titles=dict(options.titles),
             description=description or text,
             parameters=self._signature.schema,
             effect=options.effect,

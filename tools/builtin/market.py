@@ -104,7 +104,7 @@ class Market:
         """Free its connections."""
         await self._http.close()
 
-    @tool(title="Market rates", timeout_s=20.0)
+    @tool(title="Market rates", titles={"pt": "Indicadores de mercado", "es": "Indicadores de mercado"}, timeout_s=20.0)
     async def market(
         self,
         context: ToolContext,

@@ -9,12 +9,11 @@ import msgspec
 
 from agent.providers.offline.conversation import days_in, rows_of
 from agent.providers.offline.figures import SPEECHES, capital, change, figure, name, number, time
-from agent.providers.offline.question import Language, Metric, NameFilter, SalesQuestion
+from agent.providers.offline.question import ROSTER, Language, Metric, NameFilter, SalesQuestion
 from agent.providers.offline.speech import Speech
 
-_ROSTER: Final = frozenset({"list_price", "accounts", "agents", "products"})
 _ADDITIVE: Final = frozenset({"revenue", "won_deals", "lost_deals", "closed_deals", "open_deals", "opportunities"})
-_COUNTS: Final = frozenset({*_ADDITIVE, *_ROSTER} - {"revenue", "list_price"})
+_COUNTS: Final = frozenset({*_ADDITIVE, *ROSTER} - {"revenue", "list_price"})
 _OPEN: Final = frozenset({"open_deals", "open_pipeline_value"})
 _MOST_NAMES: Final = 40
 """A longer list of names under a count is left out."""
@@ -51,7 +50,7 @@ def describe(question: SalesQuestion, language: Language) -> str:
 
 def _told(question: SalesQuestion, data: dict[str, Any], speech: Speech) -> _Told:
     filters = _filters(data) or question.filters
-    timeless = _ROSTER.issuperset(question.metrics)
+    timeless = ROSTER.issuperset(question.metrics)
     days = days_in(data.get("period"))
     return _Told(
         question=question,

@@ -7,6 +7,7 @@ from typing import Final, Literal, cast
 
 import msgspec
 
+from agent.providers.offline.clause import WHO, any_says, dimension_of, name_of, next_of
 from agent.providers.offline.lexicon import Span
 from agent.providers.offline.metrics import MEMBER_METRICS, Measured, measure
 from agent.providers.offline.question import (
@@ -17,9 +18,9 @@ from agent.providers.offline.question import (
     Metric,
     NameFilter,
     Period,
-    Ranking,
     Shape,
 )
+from agent.providers.offline.ranking import ORDERS, opposed, rank_of, ranking_of
 
 _PARTS_OF: Final[dict[str, frozenset[str]]] = {
     "agent": frozenset({"manager", "regional_office"}),
@@ -27,14 +28,10 @@ _PARTS_OF: Final[dict[str, frozenset[str]]] = {
     "account": frozenset({"sector", "country"}),
     "product": frozenset({"series"}),
 }
-_DEFAULT_TOP: Final = 5
-"""Rows of "the best agents", where no number is said."""
-_MOST_ROWS: Final = 100
 _BY: Final[dict[str, Dimension]] = {"by_month": "month", "by_quarter": "quarter", "by_year": "year"}
-_ORDERS: Final = ("top", "bottom", "more", "less", "ranking", "ascending", "descending")
 _AVERAGES: Final = frozenset({"average_ticket", "days_to_close", "win_rate"})
 
-WHO: Final = frozenset({"quem", "who", "quien", "quién", "quienes", "quiénes"})
+_NOTHING: Final = frozenset({"nothing", "nada"})
 _IN_TERMS_OF: Final = frozenset({"em", "in", "en", "por", "by"})
 _WHOLE: Final = frozenset({"total", "totais", "geral", "tudo", "todo", "overall", "all", "general", "altogether"})
 _MEASURING: Final = ("count", "how_much", "deal", "sale", "won", "lost", "open", "closed", "average")
@@ -48,13 +45,16 @@ def fragment_of(spans: Sequence[Span]) -> Fragment:
     roles = _roles(said)
     without = _without_what(said, roles)
     measured = measure(said)
-    counted = [_dimension(said[position]) for position, role in roles.items() if role == "counted"]
+    counted = [dimension_of(said[position]) for position, role in roles.items() if role == "counted"]
     filters = (*_name_filters(said), *_missing(said, roles), *measured.filters)
     most = None if measured.metrics else _most_of(said, roles)
     if most is not None:
         roles[most] = "qualifier"
-        measured = Measured(metrics=(MEMBER_METRICS[cast("Dimension", _dimension(said[most]))],))
-    ranking, used = _ranking(said, roles)
+        measured = Measured(metrics=(MEMBER_METRICS[cast("Dimension", dimension_of(said[most]))],))
+    ranking, used = ranking_of(said, [at for at, role in roles.items() if role == "by"])
+    several = any(len(each.values) > 1 and not each.exclude for each in filters)
+    if ranking is not None and ranking.limit == 1 and several and any_says(said, "count", "how_much"):
+        ranking = msgspec.structs.replace(ranking, limit=None)
     metrics, shape, counted_by = _counting(counted, measured, bool(_periods(said)))
     active = bool(counted) and shape == "count" and not measured.metrics and metrics == ("won_deals",)
     by = _by(said, roles, filters)
@@ -66,17 +66,17 @@ def fragment_of(spans: Sequence[Span]) -> Fragment:
         by=by,
         filters=filters,
         periods=periods,
-        compare=_any(said, "compare") and not _sets_stages_apart(said),
-        growth=_any(said, "growth"),
-        trend=_any(said, "trend"),
-        chronological=_any(said, "chronological"),
+        compare=any_says(said, "compare") and not _sets_stages_apart(said),
+        growth=any_says(said, "growth"),
+        trend=any_says(said, "trend"),
+        chronological=any_says(said, "chronological"),
         ranking=ranking,
-        rank=_rank(said),
+        rank=rank_of(said),
         empty=without,
         shape=shape or ("names" if _lists(said, by) else None),
-        share=_any(said, "share") and "win_rate" not in metrics,
+        share=any_says(said, "share") and "win_rate" not in metrics,
         follow_up=anaphor or _follows(spans, said, bool(metrics)),
-        pronoun=_any(said, "pronoun"),
+        pronoun=any_says(said, "pronoun"),
         asks_number=any(span.says("count", "how_much") and not span.says("tally") for span in said),
         anaphor=anaphor,
         any_state=measured.any_state,
@@ -91,8 +91,8 @@ def _follows(spans: Sequence[Span], said: Sequence[Span], measures: bool) -> boo
     """Whether it begins as what goes on: "and ...", or "in deals won", which measures the same thing anew."""
     if not said:
         return False
-    terms = measures and spans[0].text.lower() in _IN_TERMS_OF and not _any(said, "which", *_ORDERS)
-    named = any(_dimension(span) or _name(span) for span in said)
+    terms = measures and spans[0].text.lower() in _IN_TERMS_OF and not any_says(said, "which", *ORDERS)
+    named = any(dimension_of(span) or name_of(span) for span in said)
     return said[0].says("follow") or (terms and not named)
 
 
@@ -104,17 +104,17 @@ def _points_back(said: Sequence[Span]) -> bool:
 def _sets_stages_apart(said: Sequence[Span]) -> bool:
     """Whether what is compared is two stages, "won vs lost": two figures of one time."""
     states = ("won", "lost", "open", "closed")
-    around = ((_next(said, at, -1), _next(said, at)) for at, span in enumerate(said) if span.says("compare"))
+    around = ((next_of(said, at, -1), next_of(said, at)) for at, span in enumerate(said) if span.says("compare"))
     return any(one is not None and two is not None and one.says(*states) and two.says(*states) for one, two in around)
 
 
 def _lists(said: Sequence[Span], by: Sequence[Dimension]) -> bool:
     """Whether members are asked for: "which products ...", "list the agents", "customers in Germany"."""
     measures = any(span.value("metric") or span.says(*_MEASURING) for span in said)
-    asks = _any(said, "which") or any(span.text.lower() in WHO for span in said)
-    if _any(said, "list") or (asks and (by or not measures)):
+    asks = any_says(said, "which") or any(span.text.lower() in WHO for span in said)
+    if any_says(said, "list") or (asks and (by or not measures)):
         return True
-    return bool(by) and bool(said) and said[0].plural and _dimension(said[0]) == by[0]
+    return bool(by) and bool(said) and said[0].plural and dimension_of(said[0]) == by[0]
 
 
 def _with_loose(fragment: Fragment, said: Sequence[Span], used: set[int], roles: dict[int, _Role]) -> Fragment:
@@ -122,56 +122,35 @@ def _with_loose(fragment: Fragment, said: Sequence[Span], used: set[int], roles:
     return msgspec.structs.replace(fragment, loose=loose) if loose else fragment
 
 
-def _any(said: Sequence[Span], *operators: str) -> bool:
-    return any(span.says(*operators) for span in said if span.period is None)
-
-
-def _dimension(span: Span) -> Dimension | None:
-    return cast("Dimension | None", span.value("dimension")) if span.period is None else None
-
-
 def _periods(said: Sequence[Span]) -> tuple[Period, ...]:
     return tuple(span.period for span in said if span.period is not None)
 
 
-def _name(span: Span | None) -> tuple[Dimension, str] | None:
-    """Give dimension and value of a span that names a member of the data."""
-    name = span.value("name") if span is not None else None
-    if name is None:
-        return None
-    dimension, _, value = name.partition(":")
-    return cast("Dimension", dimension), value
-
-
-def _next(said: Sequence[Span], position: int, step: int = 1) -> Span | None:
-    at = position + step
-    return said[at] if 0 <= at < len(said) else None
-
-
 def _roles(said: Sequence[Span]) -> dict[int, _Role]:
     """Give the role of every dimension's word, by position; "who" gives way to the members that are named."""
-    roles = {position: _role(said, position) for position in range(len(said)) if _dimension(said[position])}
+    roles = {position: _role(said, position) for position in range(len(said)) if dimension_of(said[position])}
     grouped = [position for position, role in roles.items() if role == "by"]
     asked = [position for position in grouped if said[position].text.lower() in WHO]
-    if len(grouped) > len(asked):
+    split = all(_after(said, position, "by") for position in grouped if position not in asked)
+    if len(grouped) > len(asked) and not (split and any_says(said, *ORDERS)):
         roles.update(dict.fromkeys(asked, "qualifier"))
     return roles
 
 
 def _role(said: Sequence[Span], position: int) -> _Role:
     """Say what a dimension's word does in its sentence."""
-    dimension = _dimension(said[position])
-    before, after = _next(said, position, -1), _next(said, position)
+    dimension = dimension_of(said[position])
+    before, after = next_of(said, position, -1), next_of(said, position)
     if before is not None and before.says("without"):
         return "missing"
-    if after is not None and after.says("without") and (last := _next(said, position, 2)) and last.says("filled"):
+    if after is not None and after.says("without") and (last := next_of(said, position, 2)) and last.says("filled"):
         return "missing"
     if before is not None and before.says("count"):
         return "counted"
-    named = _name(after)
+    named = name_of(after)
     if named is not None and named[0] == dimension:
         return "qualifier"
-    named_before = _name(before)
+    named_before = name_of(before)
     if named_before is not None and named_before[0] == dimension:
         return "qualifier"
     if before is not None and before.says("by"):
@@ -182,7 +161,7 @@ def _role(said: Sequence[Span], position: int) -> _Role:
 
 
 def _asks_for_members(said: Sequence[Span], position: int) -> bool:
-    if said[position].text.lower() in WHO or any(span.says(*_ORDERS, "which", "list", "without") for span in said):
+    if said[position].text.lower() in WHO or any(span.says(*ORDERS, "which", "list", "without") for span in said):
         return True
     return not any(span.value("metric") or span.says(*_MEASURING) for span in said)
 
@@ -191,13 +170,14 @@ def _by(said: Sequence[Span], roles: dict[int, _Role], filters: Sequence[NameFil
     found: list[Dimension] = []
     missing = {each.dimension for each in filters if None in each.values}
     for position, span in enumerate(said):
-        dimension = _dimension(span)
+        dimension = dimension_of(span)
         if dimension is not None and roles[position] == "by" and dimension not in missing:
             found.append(dimension)
         if span.period is None:
             found += [_BY[key] for key in _BY if span.says(key)]
-    found += [each.dimension for each in filters if len(each.values) > 1 and not each.exclude]
-    if _any(said, "trend") and not TIME_DIMENSIONS.intersection(found):
+    if not (found and any_says(said, *ORDERS)):
+        found += [each.dimension for each in filters if len(each.values) > 1 and not each.exclude]
+    if any_says(said, "trend") and not TIME_DIMENSIONS.intersection(found):
         found.append("month")
     return tuple(dict.fromkeys(found))
 
@@ -207,12 +187,12 @@ def _name_filters(said: Sequence[Span]) -> tuple[NameFilter, ...]:
     kept: dict[tuple[Dimension, bool], list[str]] = {}
     excluding = False
     for span in said:
-        name = _name(span)
+        name = name_of(span)
         if name is not None:
             values = kept.setdefault((name[0], excluding), [])
             if name[1] not in values:
                 values.append(name[1])
-        elif not span.says("and") and _dimension(span) is None:
+        elif not span.says("and") and dimension_of(span) is None:
             excluding = span.says("except", "without")
     return tuple(
         NameFilter(dimension=dimension, values=tuple(values), exclude=exclude)
@@ -221,7 +201,7 @@ def _name_filters(said: Sequence[Span]) -> tuple[NameFilter, ...]:
 
 
 def _missing(said: Sequence[Span], roles: dict[int, _Role]) -> tuple[NameFilter, ...]:
-    missing = dict.fromkeys(_dimension(said[position]) for position, role in roles.items() if role == "missing")
+    missing = dict.fromkeys(dimension_of(said[position]) for position, role in roles.items() if role == "missing")
     return tuple(NameFilter(dimension=dimension, values=(None,)) for dimension in missing if dimension)
 
 
@@ -229,7 +209,10 @@ def _without_what(said: Sequence[Span], roles: dict[int, _Role]) -> Empty:
     """Whether members with nothing are asked for: "agents without deals"."""
     for position, span in enumerate(said):
         if span.period is None and span.says("without") and any(role == "by" for role in roles.values()):
-            after = _next(said, position)
+            after = next_of(said, position)
+            before = next_of(said, position, -1)
+            if span.text.lower() in _NOTHING and before is not None and before.says("sale", "won", "deal"):
+                return "only"
             if after is not None and (after.says("deal", "sale", "won", "lost", "open") or after.value("metric")):
                 return "only"
     return "hide"
@@ -262,73 +245,18 @@ def _member_metric(dimension: Dimension) -> Metric:
     return "products" if dimension in {"series", "product"} else "agents"
 
 
-def _ranking(said: Sequence[Span], roles: dict[int, _Role]) -> tuple[Ranking | None, set[int]]:
-    """Read an ordering, and which spans' numbers it used."""
-    at = next((position for position, span in enumerate(said) if _orders(span)), None)
-    if at is None:
-        return None, set()
-    order = said[at]
-    rising = ("bottom", "less", "ascending")
-    descending = not any(
-        _orders(span) and span.says(*rising) for span in ([order] if not order.says("ranking") else said)
-    )
-    used = _limit_positions(said, at)
-    if used:
-        return Ranking(descending=descending, limit=_limit(said[min(used)])), used
-    if order.says("ranking", "ascending", "descending"):
-        return Ranking(descending=descending), set()
-    asked = [said[position] for position, role in roles.items() if role == "by"]
-    plural = (order.plural and order.says("top", "bottom")) or any(span.plural for span in asked)
-    return Ranking(descending=descending, limit=_DEFAULT_TOP if plural else 1), set()
-
-
-def _orders(span: Span) -> bool:
-    return span.period is None and span.says(*_ORDERS)
-
-
 def _most_of(said: Sequence[Span], roles: dict[int, _Role]) -> int | None:
     """Find the members that are counted in "which manager has the most agents"."""
     for position, span in enumerate(said):
         after = position + 1
-        if span.says("more", "less") and roles.get(after) == "by" and _dimension(said[after]) in MEMBER_METRICS:
+        if span.says("more", "less") and roles.get(after) == "by" and dimension_of(said[after]) in MEMBER_METRICS:
             return after if any(role == "by" for at, role in roles.items() if at != after) else None
-    return None
-
-
-def _limit_positions(said: Sequence[Span], at: int) -> set[int]:
-    """Find the number that an ordering uses: beside it, or before the members that are ordered."""
-    steps = (-1,) if said[at].says("more", "less") else (1, -1)
-    for step in steps:
-        near = _next(said, at, step)
-        if near is not None and _is_count(near):
-            return {at + step}
-    for position, span in enumerate(said):
-        after = _next(said, position)
-        if _is_count(span) and after is not None and _dimension(after):
-            return {position}
-    return set()
-
-
-def _is_count(span: Span) -> bool:
-    value = span.value("number")
-    return span.period is None and value is not None and value.isascii() and value.isdigit() and len(value) <= 3
-
-
-def _limit(span: Span) -> int:
-    return max(1, min(int(span.value("number") or "1"), _MOST_ROWS))
-
-
-def _rank(said: Sequence[Span]) -> int | None:
-    """Read "the second": an ordinal in the singular that belongs to no time."""
-    for span in said:
-        ordinal = span.value("ordinal") if span.period is None and not span.plural else None
-        if ordinal is not None:
-            return int(ordinal)
     return None
 
 
 def _loose(said: Sequence[Span], used: set[int], roles: dict[int, _Role], fragment: Fragment) -> Iterator[str]:
     """Give what is known but fits nowhere: better to ask than to leave it out in silence."""
+    against = tuple(opposed(said))
     for position, span in enumerate(said):
         if span.period is not None or not span.meanings:
             continue
@@ -337,21 +265,25 @@ def _loose(said: Sequence[Span], used: set[int], roles: dict[int, _Role], fragme
         by_day = span.value("unit") == "day" and _after(said, position, "by")
         means = span.says("average") and fragment.metrics and not _AVERAGES.intersection(fragment.metrics)
         negates = span.says("without") and fragment.empty == "hide" and "missing" not in roles.values()
-        negates = negates and _name(_next(said, position)) is None
+        negates = negates and name_of(next_of(said, position)) is None
         whole = not fragment.by and not fragment.compare and "win_rate" not in fragment.metrics
         parts = span.says("share") and (not fragment.metrics or whole)
         grown = span.says("growth") and fragment.ranking is not None and not fragment.periods
         excepts = span.says("except") and not any(each.exclude for each in fragment.filters)
         first = span.value("ordinal") is not None and _dimension_after(said, position) in TIME_DIMENSIONS
-        if any((unused, kinds <= {"unit", "month"}, by_day, means, negates, excepts, parts, grown, first)):
+        if (
+            span.says("before")
+            or span in against
+            or any((unused, kinds <= {"unit", "month"}, by_day, means, negates, excepts, parts, grown, first))
+        ):
             yield span.text
 
 
 def _dimension_after(said: Sequence[Span], position: int) -> Dimension | None:
-    after = _next(said, position)
-    return _dimension(after) if after is not None else None
+    after = next_of(said, position)
+    return dimension_of(after) if after is not None else None
 
 
 def _after(said: Sequence[Span], position: int, *operators: str) -> bool:
-    before = _next(said, position, -1)
+    before = next_of(said, position, -1)
     return before is not None and before.says(*operators)

@@ -114,7 +114,8 @@ def _chunks(spans: Sequence[Span]) -> Iterator[Sequence[Span]]:
 
 def _introduces(chunk: Sequence[Span]) -> bool:
     """Whether a chunk only leads up to a metric: "how much ...", "won ...", "quais foram as ..."."""
-    return not any(span.says("deal", "sale") for span in chunk)
+    counts = _counted(chunk) and any(span.says(*_STATES) for span in chunk)
+    return not counts and not any(span.says("deal", "sale") for span in chunk)
 
 
 def _counted(chunk: Sequence[Span]) -> bool:

@@ -81,6 +81,9 @@ def before(days: Days) -> Days:
 
 def _range(period: Period, today: date, spoken_of: Days | None) -> Days:
     end = Days(today, today) if period.end is None else days_of(period.end, today, spoken_of)
+    if period.open_end:
+        last = end.first - timedelta(days=1)
+        return Days(date(last.year, 1, 1), last)
     if period.start is None:
         return Days(date(end.last.year, 1, 1), end.last)
     start = period.start
@@ -148,6 +151,8 @@ def _year_of(period: Period, today: date, spoken_of: Days | None) -> int:
     """Give the year that was said, else the thread's, else the latest in which the period has begun."""
     if period.year is not None:
         return period.year
+    if period.years_back is not None:
+        return today.year - period.years_back
     if spoken_of is not None:
         return spoken_of.last.year
     return today.year if _of_year(period, today.year).first <= today else today.year - 1

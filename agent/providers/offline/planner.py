@@ -12,6 +12,7 @@ from agent.providers.offline.conversation import FIND, MARKET, PROBE, QUERY, Ans
 from agent.providers.offline.periods import days_of, needs_today
 from agent.providers.offline.question import (
     ALL_ROWS,
+    ROSTER,
     Fragment,
     Language,
     SalesQuestion,
@@ -20,11 +21,11 @@ from agent.providers.offline.question import (
     Topic,
 )
 from agent.providers.offline.reading import Reading, detect_language, read
-from agent.providers.offline.thread import ROSTER, Gap, complete
+from agent.providers.offline.thread import Gap, complete
 
 _LONGEST_TEXT: Final = 600
 """Characters; a longer message is no everyday question, and is not guessed at."""
-_MOST_QUESTIONS: Final = 4
+_MOST_QUESTIONS: Final = 12
 _DEFAULTS: Final[dict[str, Any]] = {"descending": True, "empty": "hide", "period": "all_time"}
 _ANY_DAY: Final = date(2000, 1, 1)
 """Stands for today where no time that was said depends on it."""
@@ -70,7 +71,7 @@ class TellUnclear(msgspec.Struct, frozen=True, kw_only=True):
     """Say what was not understood, and what was: `guess` is what a "yes" will run."""
 
     language: Language
-    why: Gap | Literal["words", "too_long", "no_tools", "lost", "market_time"]
+    why: Gap | Literal["words", "no_tools", "lost", "market_time"]
     words: tuple[str, ...] = ()
     guess: SalesQuestion | None = None
 
@@ -177,7 +178,9 @@ def _questions(reading: Reading, conversation: Conversation) -> tuple[SalesQuest
             return completed
         found += [each for each in completed if each not in found]
         first = first or fragment
-    return tuple(found[:_MOST_QUESTIONS]) if found else "nothing"
+    if len(found) > _MOST_QUESTIONS:
+        return "too_long"
+    return tuple(found) or "nothing"
 
 
 def _leaning_on(first: Fragment, fragment: Fragment) -> Fragment:

@@ -30,6 +30,8 @@ Metric = Literal[
     "products",
 ]
 METRICS: Final[tuple[Metric, ...]] = get_args(Metric)
+ROSTER: Final[frozenset[Metric]] = frozenset({"list_price", "accounts", "agents", "products"})
+"""Metrics that have no time."""
 
 Dimension = Literal[
     "agent",
@@ -129,8 +131,12 @@ class Period(msgspec.Struct, frozen=True, kw_only=True):
     number: int = 0
     month: int = 0
     year: int | None = None
+    years_back: int | None = None
+    """Of how many years before the current one, where no year is said: "Q3 of last year" is 1."""
     start: Period | None = None
     end: Period | None = None
+    open_end: bool = False
+    """The end itself is left out: "before June"."""
 
 
 class Ranking(msgspec.Struct, frozen=True, kw_only=True):

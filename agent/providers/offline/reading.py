@@ -7,11 +7,13 @@ from typing import Final, cast
 
 import msgspec
 
-from agent.providers.offline.grammar import WHO, fragment_of
+from agent.providers.offline.clause import WHO
+from agent.providers.offline.grammar import fragment_of
 from agent.providers.offline.lexicon import Meaning, Span, corrected, language_votes, spans_of
 from agent.providers.offline.normalise import Token, tokenise
 from agent.providers.offline.question import (
     LANGUAGES,
+    ROSTER,
     Fragment,
     Language,
     Metric,
@@ -205,8 +207,8 @@ def _joined(fragments: Sequence[Fragment]) -> tuple[Fragment, ...]:
     """Join clauses that ask for more figures of the same thing; keep those that ask for something else."""
     kept: list[Fragment] = []
     for fragment in fragments:
-        if kept and fragment.joined and _is_open(kept[-1]):
-            kept[-1] = _narrowed(kept[-1], fragment)
+        if kept and fragment.joined:
+            kept[-1] = _narrowed(kept[-1], fragment) if _is_open(kept[-1]) else _timed(kept[-1], fragment)
             fragment = _of_what_is_open(fragment) if "open_deals" in kept[-1].metrics else fragment
         if kept and (_adds_figures(fragment) or _narrow_alike(kept[-1], fragment)):
             fragment = _of_what_is_open(fragment) if "open_deals" in kept[-1].metrics else fragment
@@ -231,7 +233,14 @@ def _of_what_is_open(fragment: Fragment) -> Fragment:
 def _is_open(fragment: Fragment) -> bool:
     """Whether a clause says only what to measure, so that "... in July" at the end of the sentence is its time too."""
     narrow = fragment.by or fragment.filters or fragment.periods or fragment.ranking or fragment.rank or fragment.shape
-    return bool(fragment.metrics) and not narrow and not fragment.whole
+    return not ROSTER.issuperset(fragment.metrics) and not narrow and not fragment.whole
+
+
+def _timed(fragment: Fragment, later: Fragment) -> Fragment:
+    """Give a clause without a time that of the clause that is joined to it: "who sold most, and who least, in Q2"."""
+    if fragment.periods or fragment.whole or (fragment.metrics and ROSTER.issuperset(fragment.metrics)):
+        return fragment
+    return msgspec.structs.replace(fragment, periods=later.periods)
 
 
 def _narrowed(fragment: Fragment, later: Fragment) -> Fragment:

@@ -186,6 +186,7 @@ SPEECH: Final = Speech(
         "too_long": "The message is too long for this demo. Please ask a short question.",
         "no_tools": "I have no access to the sales data in this conversation.",
         "market_time": "Of this market figure I can tell the latest value, or that of one day, said with its year.",
+        "per_group": "I cannot pick the first ones within each group. I can list everything, or order by one of them: agents, products, regions.",
         "timeless": "Customers, agents, products and list prices have no date in the data, so I cannot tell them by period.",
         "lost": "I could not find out the reference date of the data. Please say the month with its year.",
     },

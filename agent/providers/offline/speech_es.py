@@ -189,6 +189,7 @@ SPEECH: Final = Speech(
         "too_long": "El mensaje es demasiado largo para esta demostración. Haga una pregunta corta, por favor.",
         "no_tools": "No tengo acceso a los datos de ventas en esta conversación.",
         "market_time": "De este dato de mercado sé el valor más reciente o el de un día, dicho con el año.",
+        "per_group": "No elijo los primeros dentro de cada grupo. Puedo listar todo, u ordenar por uno solo: vendedores, productos, regiones.",
         "timeless": "Los clientes, vendedores, productos y precios de lista no tienen fecha en los datos: no puedo separarlos por período.",
         "lost": "No pude saber la fecha de referencia de los datos. Diga el mes con el año, por favor.",
     },

@@ -186,6 +186,7 @@ SPEECH: Final = Speech(
         "too_long": "A mensagem é longa demais para esta demonstração. Faça uma pergunta curta, por favor.",
         "no_tools": "Não tenho acesso aos dados de vendas nesta conversa.",
         "market_time": "Deste dado de mercado sei o valor mais recente ou o de um dia, dito com o ano.",
+        "per_group": "Não escolho os primeiros dentro de cada grupo. Posso listar tudo, ou ordenar por um só: vendedores, produtos, regiões.",
         "timeless": "Clientes, vendedores, produtos e preços de tabela não têm data nos dados: não dá para separá-los por período.",
         "lost": "Não consegui descobrir a data de referência dos dados. Diga o mês com o ano, por favor.",
     },

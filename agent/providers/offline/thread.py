@@ -11,6 +11,7 @@ import msgspec
 from agent.providers.offline.metrics import MEMBER_METRICS
 from agent.providers.offline.periods import Days, days_of, resolve
 from agent.providers.offline.question import (
+    ROSTER,
     TIME_DIMENSIONS,
     Assumption,
     Dimension,
@@ -21,12 +22,11 @@ from agent.providers.offline.question import (
     SalesQuestion,
 )
 
-Gap = Literal["metric", "dimension", "pronoun", "nothing", "timeless"]
-"""What a question lacks: what to measure, whom to order, whom "she" means, everything, dates of what it measures."""
+Gap = Literal["metric", "dimension", "pronoun", "nothing", "timeless", "per_group", "too_long"]
+"""What a question lacks: what to measure, whom to order, whom "she" means, everything, dates of what it measures,
+one grouping to take the first of, brevity."""
 
-_MOST_PERIODS: Final = 3
-ROSTER: Final[frozenset[Metric]] = frozenset({"list_price", "accounts", "agents", "products"})
-"""Metrics that have no time."""
+_MOST_PERIODS: Final = 12
 _NOW: Final = frozenset({"today", "all_time"})
 _COUNT_OF: Final[dict[Metric, Metric]] = {
     **dict.fromkeys(("revenue", "won_deals", "average_ticket", "days_to_close"), "won_deals"),
@@ -59,6 +59,8 @@ def complete(fragment: Fragment, previous: Previous | None, today: date) -> tupl
     if fragment.ranking is not None and not fragment.by and len(fragment.periods) > 1:
         # "Did we sell more in November or in December?" orders two times: it compares them.
         fragment = msgspec.structs.replace(fragment, ranking=None, compare=True)
+    if len(fragment.periods) > _MOST_PERIODS:
+        return "too_long"
     leans = previous if previous is not None and _continues(fragment) else None
     question = _fresh(fragment) if leans is None else _merge(fragment, leans)
     if isinstance(question, str):
@@ -242,6 +244,8 @@ def _ordered(question: SalesQuestion, fragment: Fragment) -> SalesQuestion | Gap
         return "dimension"
     if fragment.ranking is not None and fragment.growth and question.by:
         return replace(question, order_by=f"{question.metrics[0]}_change_pct", limit=None)
+    if fragment.ranking is not None and fragment.ranking.limit is not None and len(question.by) > 1:
+        return "per_group"
     if fragment.ranking is not None and question.by:
         return replace(
             question,
@@ -270,11 +274,11 @@ def _with_times(
     timed = bool(TIME_DIMENSIONS.intersection(question.by))
     members = any(len(each.values) > 1 for each in fragment.filters)
     compares = (fragment.compare and not members) or (fragment.growth and not timed)
-    if len(periods) >= 2 and compares:
+    if len(periods) == 2 and compares:
         later, earlier = _two(periods[0], periods[1], today, spoken_of)
         return (replace(question, period=later, compare_to=earlier),)
     if len(periods) >= 2:
-        return tuple(replace(question, period=resolve(each, today, spoken_of)) for each in periods[:_MOST_PERIODS])
+        return tuple(replace(question, period=resolve(each, today, spoken_of)) for each in periods)
     if periods:
         return (_with_one_time(question, periods[0], compares, today, spoken_of),)
     if question.order_by == f"{question.metrics[0]}_change_pct" and question.compare_to is None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Final
+from typing import Final, Literal
 
 from agent.providers.offline.lexicon import Meaning, Span
 from agent.providers.offline.periods import is_year
@@ -19,6 +19,7 @@ _OF_THE: Final = frozenset({"do", "no", "del"})
 _MOST_DAYS: Final = 3660
 _MOST_MONTHS: Final = 120
 _FORECAST: Final = Meaning("topic", "forecast")
+_YEARS_BACK: Final = {"this_year": 0, "last_year": 1}
 _UNIT_NUMBERS: Final = {"quarter": 4, "half": 2}
 
 
@@ -161,7 +162,8 @@ def _month(spans: Sequence[Span], position: int) -> _Found:
     if _says(spans, position + 1, "last") and (_unit(spans, position + 2) == "year" or not _unit(spans, position + 2)):
         return Period(kind="month", number=month), position + 2
     year, end = _year(spans, position + 1)
-    return Period(kind="month", number=month, year=year), end
+    back, end = (None, end) if year is not None else _years_back(spans, end)
+    return Period(kind="month", number=month, year=year, years_back=back), end
 
 
 def _part_of_year(spans: Sequence[Span], position: int) -> _Found:
@@ -184,7 +186,20 @@ def _part_of_year(spans: Sequence[Span], position: int) -> _Found:
         end += 1
     else:
         year, end = _year(spans, end)
-    return Period(kind="quarter" if unit == "quarter" else "half", number=number, year=year), end
+    back, end = (None, end) if year is not None else _years_back(spans, end)
+    kind: Literal["quarter", "half"] = "quarter" if unit == "quarter" else "half"
+    return Period(kind=kind, number=number, year=year, years_back=back), end
+
+
+def _years_back(spans: Sequence[Span], position: int) -> tuple[int | None, int]:
+    """Read a year that is said by its distance: `deste ano`, `of the year`, `of last year`."""
+    for at in (position, position + 1):
+        if at < len(spans) and (at == position or spans[position].text.lower() in _OF):
+            for reader in (_bare_unit, _near, _phrase):
+                found = reader(spans, at)
+                if found is not None and found[0].spec in _YEARS_BACK:
+                    return _YEARS_BACK[found[0].spec or ""], found[1]
+    return None, position
 
 
 def _counted(spans: Sequence[Span], position: int) -> _Found:
@@ -312,8 +327,9 @@ def _since(spans: Sequence[Span], position: int) -> _Found:
 
 
 def _until(spans: Sequence[Span], position: int) -> _Found:
-    found = _next_time(spans, position + 1) if _says(spans, position, "until") else None
-    return (Period(kind="range", end=found[0]), found[1]) if found else None
+    before = _says(spans, position, "before")
+    found = _next_time(spans, position + 1) if before or _says(spans, position, "until") else None
+    return (Period(kind="range", end=found[0], open_end=before), found[1]) if found else None
 
 
 def _range(spans: Sequence[Span], position: int) -> _Found:

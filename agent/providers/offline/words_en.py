@@ -138,11 +138,11 @@ ENGLISH: Final = Words(
         "less": "least | fewest | less | fewer",
         "ranking": "ranking | rank | ranked | sorted | ordered | leaderboard",
         "ascending": (
-            "worst first | lowest first | smallest first | from worst to best | from lowest to highest | worst to best"
+            "worst first | shortest first | fastest first | fewest first | least first | lowest first | smallest first | from worst to best | from lowest to highest | worst to best"
             " | lowest to highest | in ascending order | ascending | starting with the worst | starting with the lowest"
         ),
         "descending": (
-            "best first | highest first | biggest first | largest first | from best to worst | from highest to lowest"
+            "best first | longest first | slowest first | most first | highest first | biggest first | largest first | from best to worst | from highest to lowest"
             " | best to worst | highest to lowest | in descending order | descending | starting with the best"
         ),
         "chronological": "chronological | in chronological order | chronologically | by date",

@@ -79,7 +79,7 @@ SPANISH: Final = Words(
         "tally": "numero de | cantidad de | conteo de | =cantidad | unidad | unidades | pieza",
         "how_much": "=cuanto | =cuanta | cual fue el valor | cual es el valor | suma | cual fue el total",
         "average": "promedio | media | medio | en promedio | de media",
-        "deal": "negocio | negocios fueron | negocios son | oportunidad | oportunidades | contrato | trato | deal | acuerdo",
+        "deal": "negocio | negocios fueron | oportunidad | oportunidades | contrato | trato | deal | acuerdo",
         "opportunity": "oportunidad | oportunidades",
         "sale": (
             "ventas fueron | venta | vendimos | vendio | vendieron | vender | vendido | vendi | vende | compraron | compro | compra"
@@ -147,7 +147,7 @@ SPANISH: Final = Words(
         "filled": "asignado | asignada | completado | rellenado | registrado | asociado | informado | cargado",
         "pronoun": "=el mismo | =ella | =ese | =esa | =este vendedor | ese vendedor",
         "before": "antes de | antes del | anterior a",
-        "anaphor": "negocios fueron | negocios son | ventas fueron | es eso | fue eso | son esos | fueron esos | eso cuanto es | son esas | fueron esas",
+        "anaphor": "negocios fueron | ventas fueron | es eso | fue eso | son esos | fueron esos | eso cuanto es | son esas | fueron esas",
         "from": "desde | de",
         "to": "a | hasta | al",
         "between": "entre",

@@ -91,11 +91,10 @@ PORTUGUESE: Final = Words(
         "average": "media | medio | em media",
         "deal": (
             "negocio | oportunidade | contrato | negociacao | negociacoes | proposta | deal | lead | negocios foram"
-            " | negocios sao"
         ),
         "opportunity": "oportunidade | lead",
         "sale": (
-            "vendas foram | vendas sao | venda | vendemos | vendeu | venderam | vender | vendido | vendi | vendendo | vende | compraram | comprou"
+            "vendas foram | venda | vendemos | vendeu | venderam | vender | vendido | vendi | vendendo | vende | compraram | comprou"
             " | compra | vendem | entrou | resultado | desempenho | performance | comprando"
             " | saiu | sairam | como fomos | como estamos indo | como foi | nos saimos"
         ),
@@ -154,7 +153,7 @@ PORTUGUESE: Final = Words(
         "filled": "preenchido | preenchida | cadastrado | informado | associado | vinculado | definido",
         "pronoun": "=ele | =ela | dele | dela | =desse | =dessa | =deste | =desta | =nele | =nela | esse vendedor",
         "before": "antes de | antes do | antes da | anterior a | anteriores a",
-        "anaphor": "isso da | isso deu | isso foi | foi isso | sao isso | foram esses | sao esses | foi esse | negocios foram | negocios sao | vendas foram | vendas sao",
+        "anaphor": "isso da | isso deu | isso foi | foi isso | sao isso | foram esses | sao esses | foi esse | negocios foram | vendas foram",
         "from": "desde | a partir de | a partir do | de",
         "to": "a | ate | ao",
         "between": "entre",

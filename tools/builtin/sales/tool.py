@@ -64,7 +64,7 @@ class SalesTools:
             Tool(self.sales_sql, description=sql_description(self._sql.policy)),
         )
 
-    @tool(title="Sales data", timeout_s=15.0)
+    @tool(title="Sales data", titles={"pt": "Dados de vendas", "es": "Datos de ventas"}, timeout_s=15.0)
     async def sales_query(
         self,
         context: ToolContext,
@@ -146,7 +146,7 @@ class SalesTools:
         )
         return ToolOutcome(content=content, summary=summary, result=result)
 
-    @tool(title="Name lookup", timeout_s=10.0)
+    @tool(title="Name lookup", titles={"pt": "Busca de nomes", "es": "Búsqueda de nombres"}, timeout_s=10.0)
     async def sales_find(
         self, context: ToolContext, text: Annotated[str, msgspec.Meta(min_length=1, max_length=2_000)]
     ) -> ToolOutcome:
@@ -165,7 +165,7 @@ class SalesTools:
         summary = counted("names", len(result["matches"]), language_of(context.locale)) + "."
         return ToolOutcome(content=msgspec.json.encode(result).decode(), summary=summary, result=result)
 
-    @tool(title="Sales SQL", timeout_s=15.0)
+    @tool(title="Sales SQL", titles={"pt": "SQL de vendas", "es": "SQL de ventas"}, timeout_s=15.0)
     async def sales_sql(self, context: ToolContext, sql: str) -> ToolOutcome:
         """Read the sales tables by one SELECT, for what sales_query cannot say.
 
