@@ -16,7 +16,7 @@ const UNDERSCORE = "\uFDD1";
 /** One character that is most likely only itself. */
 const PLAIN = /^[\p{L}\p{N}\p{Extended_Pictographic}.,;:?!)…"'%]$/u;
 /** An amount, a share or a count, such as `US$ 1.153.214`, `-3,5 %`, `52`: set to the right in a table. */
-const NUMBER = /^\s*[-+−]?\s*(?:[A-Z]{0,3}[$€£]|[A-Z]{3})?\s*[-+−]?\d[\d\s.,]*%?\s*$/;
+const NUMBER = /^\s*[-+−]?\s*(?:[A-Z]{0,3}[$€£]|USD|BRL|EUR|GBP|ARS|CLP|COP|MXN)?\s*[-+−]?\d[\d\s.,]*%?\s*$/;
 const TEXT_PLACES = new Set(["P", "LI", "STRONG", "EM", "S", "H3", "TD", "TH"]);
 
 export class MarkdownView {
