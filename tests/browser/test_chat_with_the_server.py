@@ -63,6 +63,14 @@ async def test_a_stranger_asks_and_sees_the_tool_and_the_answer_from_the_data(
 
 
 @pytest.mark.offline
+async def test_a_name_with_digits_is_not_set_like_an_amount(chat: ChatPage) -> None:
+    """`GTK 500` was once taken for five hundred of a currency GTK."""
+    await chat.ask("receita por produto em novembro de 2017")
+    await expect(chat.last_text.get_by_role("cell", name="GTK 500")).not_to_have_class("number", timeout=15_000)
+    await expect(chat.last_text.locator("td.number")).to_have_count(7)
+
+
+@pytest.mark.offline
 async def test_two_tabs_of_a_user_are_in_step_and_a_reload_shows_the_same(open_chat: OpenChat) -> None:
     one, two = await open_chat(), await open_chat()
     await one.ask(QUESTION)
