@@ -323,6 +323,11 @@ class Connection:
                 if not frames:
                     raise
                 return
+            except UserError:  # Redis has lost the session: the client comes back and opens another
+                logger.warning("session.lost", session_id=session_id)
+                self._forget(session_id)
+                self._close(CloseCode.INTERNAL, "the session is gone")
+                continue
             if view is not None:
                 frames.append(encode(Snapshot.of(session_id, view)))
                 frames.append(encode(SessionLive(session_id=session_id, seq=view.seq)))

@@ -238,7 +238,7 @@ class Sessions:
         score: Literal[-1, 1],
         comment: str | None,
     ) -> bool:
-        """Keep what a user thinks of an answer, once a cid; whether it was kept before. Raises UserError `not_found`."""
+        """Keep what a user thinks of an answer; gives whether the cid was known. Raises UserError `not_found`."""
         if await self.queue.seen(session, principal, cid, digest) is not None:
             return True
         record = FeedbackRecord(

@@ -108,6 +108,8 @@ class EventStream:
                     yield b":\n\n"
                     await self._wait(wake, 1.0)
                     continue
+                except UserError:  # Redis has lost the session: who comes back is told so
+                    return
                 if view is not None:
                     epoch = view.epoch
                     yield _snapshot(session_id, view)

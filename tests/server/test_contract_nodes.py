@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -150,7 +151,22 @@ async def test_a_redis_that_was_killed_costs_a_snapshot_and_doubles_nothing(node
     assert [folded.shown() for folded in folds] == [snapshot_shows(snapshot)] * 2
     assert [folded.wrong for folded in folds] == [[], []]
     assert folds[0].ends == {ok["turn_id"]: 1, waiting["turn_id"]: 1}
-    assert [message["content"] for message in snapshot["messages"]] == ["conte", "um dois três", "e mais", "quatro"]
+    assert [message["content"] for message in snapshot["messages"]] == ["conte", "e mais", "um dois três", "quatro"]
+
+
+@pytest.mark.chaos
+async def test_a_redis_that_has_lost_everything_sends_its_clients_to_a_new_session(nodes: TwoNodes) -> None:
+    async with connect(nodes.web) as before:
+        old = await before.open("eva")
+        nodes.redis.kill()
+        shutil.rmtree(nodes.redis.folder / "appendonlydir")
+        nodes.redis.start()
+        code = await before.closed()
+    async with connect(nodes.web) as after:
+        new = await after.open("eva", resume={"epoch": old["epoch"], "seq": old["head"]})
+    assert code == 4006
+    assert new["session_id"] != old["session_id"]
+    assert (new["recovered"], new["reason"]) == (False, "epoch")
 
 
 async def new_epoch(client: WireClient, old: str) -> Frame:

@@ -151,7 +151,7 @@ def _members(told: _Told) -> str:
     speech = told.speech
     dimension = told.question.by[0]
     template = speech.members_without if told.question.empty == "only" else speech.members
-    rows = [row for row in told.rows if row.get(dimension) is not None]
+    rows = list({row[dimension]: row for row in told.rows if row.get(dimension) is not None}.values())
     heading = told.fill(template, members=capital(speech.plurals[dimension]), count=number(len(rows), speech))
     if not rows:
         return heading.rstrip(":") + "."

@@ -8,7 +8,7 @@ from typing import Final, Literal, cast
 import msgspec
 
 from agent.providers.offline.clause import WHO, any_says, dimension_of, name_of, next_of
-from agent.providers.offline.lexicon import Span
+from agent.providers.offline.lexicon import Meaning, Span
 from agent.providers.offline.metrics import MEMBER_METRICS, Measured, measure
 from agent.providers.offline.question import (
     TIME_DIMENSIONS,
@@ -41,10 +41,10 @@ _Role = Literal["by", "qualifier", "counted", "missing"]
 
 def fragment_of(spans: Sequence[Span]) -> Fragment:
     """Read the spans of a clause whose names and times are settled."""
-    said = [span for span in spans if not span.is_filler]
+    said = _with_buyers([span for span in spans if not span.is_filler])
     roles = _roles(said)
     without = _without_what(said, roles)
-    measured = measure(said)
+    measured = measure(said, _after_commas(spans))
     counted = [dimension_of(said[position]) for position, role in roles.items() if role == "counted"]
     filters = (*_name_filters(said), *_missing(said, roles), *measured.filters)
     most = None if measured.metrics else _most_of(said, roles)
@@ -99,6 +99,23 @@ def _follows(spans: Sequence[Span], said: Sequence[Span], measures: bool) -> boo
 def _points_back(said: Sequence[Span]) -> bool:
     """Whether it begins or ends with a word for what was told: "how many deals is that?"."""
     return bool(said) and (said[0].says("anaphor") or said[-1].says("anaphor"))
+
+
+def _with_buyers(said: list[Span]) -> list[Span]:
+    """Read the "who" of "who buys the most" as the customer; else it is the agent."""
+    if not any_says(said, "buy"):
+        return said
+    buyer = (Meaning("dimension", "account"),)
+    return [msgspec.structs.replace(span, meanings=buyer) if span.text.lower() in WHO else span for span in said]
+
+
+def _after_commas(spans: Sequence[Span]) -> frozenset[int]:
+    """Give the first tokens of what follows a comma, fillers left out: there a list goes on."""
+    found = set()
+    for position, span in enumerate(spans):
+        if span.text == ",":
+            found.add(next((each.first for each in spans[position:] if not each.is_filler), -1))
+    return frozenset(found)
 
 
 def _sets_stages_apart(said: Sequence[Span]) -> bool:
@@ -272,7 +289,7 @@ def _loose(said: Sequence[Span], used: set[int], roles: dict[int, _Role], fragme
         excepts = span.says("except") and not any(each.exclude for each in fragment.filters)
         first = span.value("ordinal") is not None and _dimension_after(said, position) in TIME_DIMENSIONS
         if (
-            span.says("before")
+            span.says("before", "last")
             or span in against
             or any((unused, kinds <= {"unit", "month"}, by_day, means, negates, excepts, parts, grown, first))
         ):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from typing import Final, cast
 
 import msgspec
@@ -35,16 +35,17 @@ class Measured(msgspec.Struct, frozen=True, kw_only=True):
     """Deals are counted, and no word says whether they are won, lost or open."""
 
 
-def measure(spans: Sequence[Span]) -> Measured:
-    """Compose the metrics of a clause, in the order in which they are said."""
+def measure(spans: Sequence[Span], listed: Container[int] = ()) -> Measured:
+    """Compose the metrics of a clause, in the order in which they are said; `listed`: tokens that follow a comma."""
     metrics: list[Metric] = []
     filters: list[NameFilter] = []
     assumptions: list[Assumption] = []
     any_state = False
-    for chunk in _whole_chunks(spans):
+    for chunk in _whole_chunks(spans, listed):
         part = _of_chunk(chunk)
         any_state = any_state or part.any_state
         qualifies = bool(metrics) and not _counted(chunk) and not chunk[0].says("and", "compare")
+        qualifies = qualifies and chunk[0].first not in listed
         for metric in part.metrics:
             if metric not in metrics and not (qualifies and metric in _COUNTS and metrics[-1] not in _COUNTS):
                 metrics.append(metric)
@@ -84,10 +85,10 @@ def _is_bare_tally(spans: Sequence[Span], position: int) -> bool:
     return False
 
 
-def _whole_chunks(spans: Sequence[Span]) -> Iterator[Sequence[Span]]:
+def _whole_chunks(spans: Sequence[Span], listed: Container[int]) -> Iterator[Sequence[Span]]:
     """Give the chunks, "in how many days" put before what it measures."""
     before: Sequence[Span] = ()
-    for chunk in _chunks(spans):
+    for chunk in _chunks(spans, listed):
         said = {operator for span in (*before, *chunk) for operator in _operators(span)}
         if not before and "days" in said and said & set(_HEADS) and not _of_chunk(chunk).metrics:
             before = chunk
@@ -98,11 +99,12 @@ def _whole_chunks(spans: Sequence[Span]) -> Iterator[Sequence[Span]]:
         yield before
 
 
-def _chunks(spans: Sequence[Span]) -> Iterator[Sequence[Span]]:
-    """Cut where another quantity begins: after "and", at a question word of quantity, at a second metric."""
+def _chunks(spans: Sequence[Span], listed: Container[int] = ()) -> Iterator[Sequence[Span]]:
+    """Cut where another quantity begins: after "and", at a question word of quantity, at a second metric, at a state in a list."""
     start = 0
     for position, span in enumerate(spans):
-        if position > start and (span.says("and", "compare", *_HEADS) or span.value("metric")):
+        goes_on = span.first in listed and span.says(*_STATES)
+        if position > start and (goes_on or span.says("and", "compare", *_HEADS) or span.value("metric")):
             before = spans[start:position]
             joined = span.value("metric") and not any(each.value("metric") for each in before) and _introduces(before)
             if not joined:

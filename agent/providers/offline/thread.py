@@ -62,6 +62,11 @@ def complete(fragment: Fragment, previous: Previous | None, today: date) -> tupl
     if len(fragment.periods) > _MOST_PERIODS:
         return "too_long"
     leans = previous if previous is not None and _continues(fragment) else None
+    if leans is not None and fragment.compare and fragment.filters and not (fragment.periods or fragment.by):
+        beside = _beside(fragment, leans.question)
+        if beside is None:
+            return "nothing"
+        fragment = beside
     question = _fresh(fragment) if leans is None else _merge(fragment, leans)
     if isinstance(question, str):
         return question
@@ -173,6 +178,20 @@ def _other_members(fragment: Fragment, old: SalesQuestion) -> SalesQuestion | No
     replaced = named | (_PLACES if named & _PLACES else set())
     kept = tuple(each for each in old.filters if each.dimension not in replaced)
     return SalesQuestion(metrics=(metric,), filters=(*kept, *fragment.filters))
+
+
+def _beside(fragment: Fragment, old: SalesQuestion) -> Fragment | None:
+    """Read "compare with Darcel" after another was spoken of: both are shown; None where there is no other."""
+    spoken = {each.dimension: each.values for each in old.filters if not each.exclude}
+    if any(each.exclude or each.dimension not in spoken for each in fragment.filters):
+        return None
+    both = tuple(
+        NameFilter(dimension=each.dimension, values=tuple(dict.fromkeys((*spoken[each.dimension], *each.values))))
+        for each in fragment.filters
+    )
+    return msgspec.structs.replace(
+        fragment, filters=both, by=tuple(each.dimension for each in both), compare=False, asks_number=False
+    )
 
 
 def _of_the_same_deals(fragment: Fragment, old: SalesQuestion) -> Fragment:

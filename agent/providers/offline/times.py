@@ -12,7 +12,7 @@ from agent.providers.offline.question import Period
 _Found = tuple[Period, int] | None
 _Reader = Callable[[Sequence[Span], int], _Found]
 _OF: Final = frozenset(
-    {"de", "do", "da", "of", "del", "in", "ano", "el", "la", "o", "the", "year", "em", "mes", "ano de"}
+    {"de", "do", "da", "of", "del", "in", "ano", "el", "la", "o", "the", "year", "em", "no", "mes", "ano de"}
 )
 _ORDINAL_SIGNS: Final = frozenset({"º", "ª", "o", "a", "st", "nd", "rd", "th", "°"})
 _OF_THE: Final = frozenset({"do", "no", "del"})
@@ -193,12 +193,11 @@ def _part_of_year(spans: Sequence[Span], position: int) -> _Found:
 
 def _years_back(spans: Sequence[Span], position: int) -> tuple[int | None, int]:
     """Read a year that is said by its distance: `deste ano`, `of the year`, `of last year`."""
-    for at in (position, position + 1):
-        if at < len(spans) and (at == position or spans[position].text.lower() in _OF):
-            for reader in (_bare_unit, _near, _phrase):
-                found = reader(spans, at)
-                if found is not None and found[0].spec in _YEARS_BACK:
-                    return _YEARS_BACK[found[0].spec or ""], found[1]
+    for at in (position, _after_of(spans, position)):
+        for reader in _DISTANT if at < len(spans) else ():
+            found = reader(spans, at)
+            if found is not None and found[0].spec in _YEARS_BACK:
+                return _YEARS_BACK[found[0].spec or ""], found[1]
     return None, position
 
 
@@ -289,6 +288,7 @@ def _first_match(spans: Sequence[Span], position: int, readers: Sequence[_Reader
     return next((match for reader in readers if (match := reader(spans, position))), None)
 
 
+_DISTANT: Final = (_bare_unit, _near, _phrase)
 _DATED: Final = (_whole_date, _day_of_month, _month, _part_of_year, _bare_year)
 _READERS: Final = (
     _prefixed,

@@ -21,6 +21,7 @@ Operator = Literal[
     "deal",
     "opportunity",
     "sale",
+    "buy",
     "value",
     "days",
     "won",

@@ -90,6 +90,7 @@ ENGLISH: Final = Words(
             " | performing | performed | sells | results | purchased"
             " | did we do | are we doing | is doing"
         ),
+        "buy": "bought | buy | buys | buying | purchased | purchases",
         "value": "value | price | amount | worth",
         "days": "day | time | long | take | takes | how long",
         "won": "won | win | winning | wins",
@@ -258,7 +259,7 @@ ENGLISH: Final = Words(
         ),
         "what_if": "what if | suppose | simulate | scenario | if we | hypothetically",
         "other_facts": (
-            "median | standard deviation | stock | inventory | satisfaction | nps | complaint | churn"
+            "when | where | median | standard deviation | stock | inventory | satisfaction | nps | complaint | churn"
             " | retention | overdue | payment | competitor"
             " | competition | campaign | visit | call | meeting | delivery | source | channel"
             " | support ticket | returns"
@@ -316,7 +317,7 @@ ENGLISH: Final = Words(
         " | their own"
         " | created | opened | started | they | them | their | theirs | still | work | works | working | yet | anything | something"
         " | ever | report | summary | table | results for | us$ | usd | breakdown | respectively"
-        " | when | where | one | ones"
+        " | one | ones"
         " | day s | also | exactly | went | go | going by | doing | done | order | place | position | too"
         " | then | stand"
         " | stands | won at | who else | team s | theres | were at | roughly | about | approximately"

@@ -86,6 +86,7 @@ SPANISH: Final = Words(
             " | venden | desempeno | rendimiento | resultado | hemos vendido | entro"
             " | nos fue"
         ),
+        "buy": "compraron | compro | compra",
         "value": "valor | precio | dinero | monto | importe",
         "days": "dia | tiempo | cuanto tiempo | tarda | demora | dura | tardamos | demoramos | toma | lleva",
         "won": "ganado | ganamos | gano | ganaron | ganar | ganando | gana",
@@ -243,7 +244,7 @@ SPANISH: Final = Words(
         "currency": "en euros | en reales | convertir | convierte | euro | en pesos | bitcoin | en moneda local",
         "what_if": "que pasaria si | supongamos | simula | simular | escenario",
         "other_facts": (
-            "mediana | desviacion | inventario | existencias | satisfaccion | nps | queja | churn | mora"
+            "=cuando | donde | ultima compra | mediana | desviacion | inventario | existencias | satisfaccion | nps | queja | churn | mora"
             " | pago | competencia | competidor"
             " | campana | visita | llamada | reunion | entrega | origen | canal | soporte | devolucion"
             " | recomienda | deberia"

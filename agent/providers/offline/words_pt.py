@@ -98,6 +98,7 @@ PORTUGUESE: Final = Words(
             " | compra | vendem | entrou | resultado | desempenho | performance | comprando"
             " | saiu | sairam | como fomos | como estamos indo | como foi | nos saimos"
         ),
+        "buy": "compraram | comprou | compra | comprando",
         "value": "valor | preco | dinheiro | montante",
         "days": "dia | tempo | quanto tempo | leva | demora | dura | demoramos | levamos | duracao",
         "won": "ganho | ganhamos | ganhou | ganharam | ganhar | vencemos | venceu | ganhando | fechado com sucesso",
@@ -267,7 +268,7 @@ PORTUGUESE: Final = Words(
         ),
         "what_if": "se aumentarmos | se reduzirmos | simule | simulacao | se dobrarmos | cenario",
         "other_facts": (
-            "mediana | desvio padrao | estoque | inventario | satisfacao | nps | reclamacao | churn"
+            "=quando | onde | ultima compra | mediana | desvio padrao | estoque | inventario | satisfacao | nps | reclamacao | churn"
             " | cancelamento | inadimplencia | pagamento"
             " | concorrente | concorrencia | marketing digital | campanha | visita | ligacao | reuniao"
             " | entrega | prazo de entrega"
@@ -338,6 +339,6 @@ PORTUGUESE: Final = Words(
         " | colocado | colocada | lugar | posicao | mostre-me | ordem | valores | quanto a | entre si"
         " | cada um | gente"
         " | bateu | gera | geram | falar | fala ai | basicamente | rapidinho | rapido | sabe | sabe me dizer"
-        " | do que | aquele | aquela | outro | outra | efetivamente | realmente | exatamente | mil | ok | certo"
+        " | do que | aquele | aquela | me manda | me mande | me envia | gnt | vcs | ta | efetivamente | realmente | exatamente | mil | ok | certo"
     ),
 )
