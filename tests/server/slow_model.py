@@ -67,7 +67,9 @@ class SlowModel:
             int(line.partition(b":")[2]) for line in head.splitlines() if line.lower().startswith(b"content-length:")
         )
         await reader.readexactly(length)
-        writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\nconnection: close\r\n\r\n")
+        writer.write(
+            b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\nconnection: close\r\n\r\n"
+        )
         await self._calls.put(writer)
         await reader.read()  # until the client hangs up
         self._hung_up.set()

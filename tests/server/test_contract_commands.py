@@ -33,6 +33,13 @@ async def answered(client: WireClient, session_id: str, content: str, **fields: 
     return ok
 
 
+async def asked_once(node: RunningNode, key: str, cid: str, user: str, **fields: object) -> Frame:
+    """Send a message on a connection of its own; gives the `ok`."""
+    async with node.connect(key=key) as client:
+        opened = await client.open(user, **fields)
+        return await answered(client, opened["session_id"], f"{user}: oi", cid=cid)
+
+
 async def test_feedback_with_a_cid_of_before_is_a_duplicate_even_where_the_answer_has_left_the_view(
     development_node: RunningNode, user: str
 ) -> None:
@@ -88,12 +95,11 @@ async def test_only_the_last_turn_can_be_retried_whether_or_not_it_was_retried_i
 
 async def test_a_cid_is_the_sessions_and_the_principals_own(keyed_node: RunningNode, user: str) -> None:
     keyed_node.provider.plan(user, *[[Say("x")] for _ in range(4)])
-    async with keyed_node.connect(key=ACME) as acme, keyed_node.connect(key="globex-secret-0123456789") as globex:
-        sessions = [await acme.open(user), await acme.open(user, session_id="outra"), await globex.open(user)]
-        oks = [
-            await answered(client, opened["session_id"], f"{user}: oi", cid=f"same-{user}")
-            for client, opened in zip((acme, acme, globex), sessions, strict=True)
-        ]
+    cid, globex_key = f"same-{user}", "globex-secret-0123456789"
+    oks = [
+        await asked_once(keyed_node, key, cid, user, session_id=name)
+        for key, name in ((ACME, "main"), (ACME, "outra"), (globex_key, "main"))
+    ]
     assert len({ok["turn_id"] for ok in oks}) == 3
     assert [ok.get("duplicate") for ok in oks] == [None] * 3
 

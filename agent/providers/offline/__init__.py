@@ -1,6 +1,6 @@
 """What answers when there is no API key: a small planner over the sales tools, labelled as the offline demo.
 
-text ─ normalise ─ lexicon (words_*) ─ times ─ grammar + metrics ─▶ Fragment     reading
+text ─ normalise ─ lexicon (words_*) ─ times ─ grammar + metrics + ranking ─▶ Fragment     reading
 Fragment + thread ─▶ SalesQuestion ─▶ sales_find / sales_query calls             thread, planner
 tool results ─▶ a sentence, a list or a table (speech_*)                         answers, speak
 """

@@ -9,7 +9,7 @@ import msgspec
 
 from agent.providers.offline.conversation import days_in, rows_of
 from agent.providers.offline.figures import SPEECHES, capital, change, figure, name, number, time
-from agent.providers.offline.question import ROSTER, Language, Metric, NameFilter, SalesQuestion
+from agent.providers.offline.question import ROSTER, Dimension, Language, Metric, NameFilter, SalesQuestion
 from agent.providers.offline.speech import Speech
 
 _ADDITIVE: Final = frozenset({"revenue", "won_deals", "lost_deals", "closed_deals", "open_deals", "opportunities"})
@@ -151,17 +151,22 @@ def _members(told: _Told) -> str:
     speech = told.speech
     dimension = told.question.by[0]
     template = speech.members_without if told.question.empty == "only" else speech.members
-    rows = list({row[dimension]: row for row in told.rows if row.get(dimension) is not None}.values())
+    listed = [row for row in told.rows if row.get(dimension) is not None]
+    rows = list({row[dimension]: row for row in listed}.values())
     heading = told.fill(template, members=capital(speech.plurals[dimension]), count=number(len(rows), speech))
     if not rows:
         return heading.rstrip(":") + "."
-    with_price = told.question.metrics[0] == "list_price"
-    lines = (
-        f"- {name(row.get(dimension), speech)}"
-        + (f": {figure(row.get('list_price'), 'list_price', speech)}" if with_price else "")
-        for row in rows
-    )
-    return "\n".join((heading, "", *lines))
+    shown = told.question.by if len(rows) == len(listed) else (dimension,)
+    return "\n".join((heading, "", *(f"- {_member(row, shown, told)}" for row in rows)))
+
+
+def _member(row: dict[str, Any], shown: Sequence[Dimension], told: _Told) -> str:
+    """Name a member with what it was split by, where that is one thing, and with its price."""
+    speech = told.speech
+    names = " · ".join(name(row.get(each), speech) for each in shown)
+    if told.question.metrics[0] != "list_price":
+        return names
+    return f"{names}: {figure(row.get('list_price'), 'list_price', speech)}"
 
 
 def _table(told: _Told) -> str:

@@ -84,7 +84,7 @@ def fragment_of(spans: Sequence[Span]) -> Fragment:
         joined=bool(said) and said[0].says("and"),
         assumptions=("members_with_won_deals",) if active else measured.assumptions,
     )
-    return _with_loose(fragment, said, used, roles)
+    return _with_loose(fragment, said, used, roles, measured.unclear)
 
 
 def _follows(spans: Sequence[Span], said: Sequence[Span], measures: bool) -> bool:
@@ -134,8 +134,10 @@ def _lists(said: Sequence[Span], by: Sequence[Dimension]) -> bool:
     return bool(by) and bool(said) and said[0].plural and dimension_of(said[0]) == by[0]
 
 
-def _with_loose(fragment: Fragment, said: Sequence[Span], used: set[int], roles: dict[int, _Role]) -> Fragment:
-    loose = tuple(_loose(said, used, roles, fragment))
+def _with_loose(
+    fragment: Fragment, said: Sequence[Span], used: set[int], roles: dict[int, _Role], unclear: Sequence[str]
+) -> Fragment:
+    loose = (*_loose(said, used, roles, fragment), *unclear)
     return msgspec.structs.replace(fragment, loose=loose) if loose else fragment
 
 

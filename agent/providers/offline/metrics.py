@@ -31,6 +31,8 @@ class Measured(msgspec.Struct, frozen=True, kw_only=True):
     metrics: tuple[Metric, ...] = ()
     filters: tuple[NameFilter, ...] = ()
     assumptions: tuple[Assumption, ...] = ()
+    unclear: tuple[str, ...] = ()
+    """Words that go against each other: "lost more than it won"."""
     any_state: bool = False
     """Deals are counted, and no word says whether they are won, lost or open."""
 
@@ -41,9 +43,11 @@ def measure(spans: Sequence[Span], listed: Container[int] = ()) -> Measured:
     filters: list[NameFilter] = []
     assumptions: list[Assumption] = []
     any_state = False
+    unclear: list[str] = []
     for chunk in _whole_chunks(spans, listed):
         part = _of_chunk(chunk)
         any_state = any_state or part.any_state
+        unclear += part.unclear
         qualifies = bool(metrics) and not _counted(chunk) and not chunk[0].says("and", "compare")
         qualifies = qualifies and chunk[0].first not in listed
         for metric in part.metrics:
@@ -58,6 +62,7 @@ def measure(spans: Sequence[Span], listed: Container[int] = ()) -> Measured:
         filters=tuple(filters),
         assumptions=tuple(dict.fromkeys(assumptions)),
         any_state=any_state,
+        unclear=tuple(unclear),
     )
 
 
@@ -100,7 +105,7 @@ def _whole_chunks(spans: Sequence[Span], listed: Container[int]) -> Iterator[Seq
 
 
 def _chunks(spans: Sequence[Span], listed: Container[int] = ()) -> Iterator[Sequence[Span]]:
-    """Cut where another quantity begins: after "and", at a question word of quantity, at a second metric, at a state in a list."""
+    """Cut where another quantity begins: after "and", at a question word of quantity, a new metric, a listed state."""
     start = 0
     for position, span in enumerate(spans):
         goes_on = span.first in listed and span.says(*_STATES)
@@ -132,10 +137,12 @@ def _of_chunk(chunk: Sequence[Span]) -> Measured:
         return Measured(metrics=(cast("Metric", explicit),), filters=filters if explicit in _COUNTS else ())
     said = {operator for span in chunk for operator in _operators(span)}
     metric, assumption = _composed(said)
+    ended = [span.text for span in chunk if span.says("won", "lost")]
     return Measured(
         metrics=(metric,) if metric else (),
         filters=filters,
         assumptions=(assumption,) if assumption else (),
+        unclear=tuple(ended[1:]) if {"won", "lost"} <= said else (),
         any_state=metric == "opportunities" and not stages and "opportunity" not in said,
     )
 

@@ -10,7 +10,9 @@ from typing import Final
 import msgspec
 
 _TOKEN: Final = re.compile(r"\d+(?:[.,]\d+)*|[^\W\d_]+(?:['’](?!s\b)[^\W\d_]+)*|['’]s\b|[^\w\s]")
-_INVARIANT: Final = frozenset({"mais", "menos", "tres", "seis", "antes", "apenas", "depois", "less", "does", "versus"})
+_INVARIANT: Final = frozenset(
+    {"mais", "menos", "tres", "seis", "antes", "apenas", "depois", "less", "does", "versus", "pais"}
+)
 """Words that only look like plurals."""
 _IS: Final = "eh"
 """Portuguese "é" (is) must not become "e" (and)."""

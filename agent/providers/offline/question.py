@@ -1,6 +1,6 @@
 """What the offline provider understands: one typed question, the same words as the tool `sales_query` has.
 
-This is vocabulary only. `parser` makes a `Fragment` of a text, `thread` completes it to a
+This is vocabulary only. `grammar` makes a `Fragment` of a text, `thread` completes it to a
 `SalesQuestion`, `planner` turns that into tool calls, `speak` turns results into sentences.
 """
 
