@@ -78,6 +78,8 @@ class ProsaError(Exception):
         super().__init__(message)
         self.message = message
         self.retry_after_ms = retry_after_ms
+        self.duplicate = False
+        """The remembered answer to a command that was refused before, under the same cid."""
         if code is not None:
             self.code = code
         if retryable is not None:
@@ -87,7 +89,7 @@ class ProsaError(Exception):
 class UserError(ProsaError):
     """The request is wrong; the caller corrects it. `status` overrides the code's HTTP status (400 for bad JSON)."""
 
-    code = "invalid_request"
+    code: ErrorCode = "invalid_request"
 
     def __init__(
         self,
@@ -105,7 +107,7 @@ class UserError(ProsaError):
 class ProviderError(ProsaError):
     """A model's vendor failed. Try again where `retryable`; else look at key, model name and quota."""
 
-    code = "provider_unavailable"
+    code: ErrorCode = "provider_unavailable"
     retryable = True
 
     def __init__(
@@ -128,7 +130,7 @@ class StreamCut(ProviderError):
 class ToolError(ProsaError):
     """A tool could not do what was asked. The message is written for the model, which may correct its call."""
 
-    code = "tool_failed"
+    code: ErrorCode = "tool_failed"
 
 
 class TurnLimit(ProsaError):
@@ -149,14 +151,14 @@ class StaleRun(BackendError):
 class SessionErased(BackendError):
     """The session's user was forgotten; nothing may be written for it."""
 
-    code = "not_found"
+    code: ErrorCode = "not_found"
     retryable = False
 
 
 class ProtocolError(ProsaError):
     """The peer broke the wire protocol. `close_code` is what the connection is closed with."""
 
-    code = "invalid_request"
+    code: ErrorCode = "invalid_request"
 
     def __init__(self, message: str, *, close_code: int) -> None:
         super().__init__(message)

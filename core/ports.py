@@ -15,6 +15,7 @@ from typing import Any, Literal, Protocol
 
 import msgspec
 
+from core.errors import ProsaError
 from core.events import Event
 from core.messages import Message, ModelMessage
 from core.models import ModelEvent, ModelRequest, ToolSpec, Usage
@@ -264,7 +265,16 @@ class TurnQueue(Protocol):
         ...
 
     async def seen(self, session: SessionRef, principal: Principal, cid: str, digest: str) -> dict[str, Any] | None:
-        """The remembered reply of a cid, looked up before any limit; None if new. Raises `idempotency_conflict`."""
+        """The remembered reply of a cid, looked up before any limit; None if new.
+
+        Raises UserError `idempotency_conflict`, or the refusal that was remembered, with `duplicate` set.
+        """
+        ...
+
+    async def remember(
+        self, session: SessionRef, principal: Principal, cid: str, digest: str, refusal: ProsaError
+    ) -> None:
+        """Keep a refusal that is not retryable as the reply of a cid; raises as `seen` does where there is a reply."""
         ...
 
     async def cancel(self, session: SessionRef, turn_id: str, by: str) -> TurnState:

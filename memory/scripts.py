@@ -46,6 +46,7 @@ ERASE_DONE: Final = _load("sessions/erase_done")
 
 SUBMIT: Final = _load("queue/submit", "events", "ready", "replies")
 SEEN: Final = _load("queue/seen", "replies")
+REMEMBER: Final = _load("queue/remember", "replies")
 TAKE: Final = _load("queue/take", "events")
 RENEW: Final = _load("queue/renew", "ready")
 REAP: Final = _load("queue/reap", "ready")

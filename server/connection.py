@@ -194,7 +194,6 @@ class Connection:
         session = head.session
         if len(self._cursors) >= SESSIONS_MOST and session.session_id not in self._cursors:
             raise UserError(f"At most {SESSIONS_MOST} sessions may be open on one connection; close some.", code="busy")
-        self._forget(session.session_id)
         cursor = Cursor(
             session,
             self._sessions.log,
@@ -206,8 +205,9 @@ class Connection:
         try:
             opening = await cursor.open(resume, with_snapshot=frame.snapshot)
         except BaseException:
-            cursor.close()
+            cursor.close()  # an older subscription stays
             raise
+        self._forget(session.session_id)
         self._principal = principal
         opened = SessionOpened(
             re=frame.cid,
@@ -354,5 +354,6 @@ def error_frame(re: str | None, error: ProsaError) -> bytes:
             message=error.message,
             retryable=error.retryable,
             retry_after_ms=error.retry_after_ms,
+            duplicate=error.duplicate,
         )
     )

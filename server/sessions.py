@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import heapq
 import re
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, nullcontext
 from typing import Final, Literal
 
 import msgspec
@@ -107,11 +108,28 @@ class Sessions:
         model: str | None = None,
         on_busy: OnBusy = "queue",
         locale: str | None = None,
+        can_repeat: bool = True,
     ) -> Accepted:
         """Accept a message: when this returns it is in the log and will be answered once.
 
-        Raises UserError as `TurnQueue.submit` does, and `not_found` for an agent that does not exist.
+        Raises UserError as `TurnQueue.submit` does, and `not_found` for an agent that does not exist. A refusal that is
+        not retryable is remembered under the cid, unless `can_repeat` says that nobody knows the cid.
         """
+        async with self._remembering(session, principal, cid, digest) if can_repeat else nullcontext():
+            turn = self._turn(content, channel, cid, agent, model, on_busy, locale)
+            return await self._submit(principal, session, cid, digest, turn, on_busy)
+
+    def _turn(
+        self,
+        content: Content,
+        channel: str,
+        cid: str,
+        agent: str | None,
+        model: str | None,
+        on_busy: OnBusy,
+        locale: str | None,
+    ) -> TurnInput:
+        """The turn that a message asks for. Raises UserError."""
         _check_content(content)
         agent = agent or self._default_agent
         if agent not in self._agents:
@@ -130,7 +148,7 @@ class Sessions:
             status="complete",
             re=cid,
         )
-        turn = TurnInput(
+        return TurnInput(
             turn_id=turn_id,
             message_ids=(message_id,),
             content=content,
@@ -141,7 +159,6 @@ class Sessions:
             accepted_ms=now_ms,
             messages=(message,),
         )
-        return await self._submit(principal, session, cid, digest, turn, on_busy)
 
     async def retry(
         self,
@@ -156,6 +173,14 @@ class Sessions:
         """Answer the session's last user message again, in a new turn. Raises UserError `busy`, `not_found`."""
         if (seen := await self._seen(session, principal, cid, digest)) is not None:
             return seen
+        async with self._remembering(session, principal, cid, digest):
+            turn = await self._turn_again(principal, session, turn_id, locale)
+            return await self._submit(principal, session, cid, digest, turn, "queue")
+
+    async def _turn_again(
+        self, principal: Principal, session: SessionRef, turn_id: str, locale: str | None
+    ) -> TurnInput:
+        """The turn that answers a turn's message again. Raises UserError `busy`, `not_found`."""
         status = await self.turn(principal, turn_id)
         if status.session.session_id != session.session_id:
             raise _no_turn()
@@ -163,7 +188,7 @@ class Sessions:
         asked = [m for m in view.messages if m.turn_id == turn_id and m.role == "user"]
         if not asked:  # it was done again, or lies far back
             raise UserError("Only the session's last turn can be done again.", code="busy", retryable=True)
-        turn = TurnInput(
+        return TurnInput(
             turn_id=self._ids.new("turn"),
             message_ids=tuple(message.message_id for message in asked),
             content=asked[0].content if len(asked) == 1 else "\n\n".join(content_text(m.content) for m in asked),
@@ -174,7 +199,6 @@ class Sessions:
             retry_of=turn_id,
             messages=tuple(asked),
         )
-        return await self._submit(principal, session, cid, digest, turn, "queue")
 
     async def cancel(self, principal: Principal, session: SessionRef, turn_id: str) -> TurnState:
         """Stop a turn; gives the state that it is in. Raises UserError `not_found`."""
@@ -251,7 +275,8 @@ class Sessions:
             by=principal.name,
             ts=self._clock.now_ms(),
         )
-        await self._feedbacks.put(session, principal, cid, digest, record)
+        async with self._remembering(session, principal, cid, digest):
+            await self._feedbacks.put(session, principal, cid, digest, record)
         return False
 
     async def forget(self, principal: Principal, user_id: str) -> int:
@@ -272,6 +297,18 @@ class Sessions:
             return await self.queue.submit(submission)
         except UserError as error:
             self._measure.emit(TurnRejected(code=error.code))
+            raise
+
+    @asynccontextmanager
+    async def _remembering(
+        self, session: SessionRef, principal: Principal, cid: str, digest: str
+    ) -> AsyncIterator[None]:
+        """Remember what is refused for good: the same cid gets the same refusal (protocol.md, Frames)."""
+        try:
+            yield
+        except UserError as refusal:
+            if not refusal.retryable and not refusal.duplicate and refusal.code != "idempotency_conflict":
+                await self.queue.remember(session, principal, cid, digest, refusal)
             raise
 
     async def _seen(self, session: SessionRef, principal: Principal, cid: str, digest: str) -> Accepted | None:

@@ -2,14 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Callable
 from typing import Final
 
 import msgspec
+from starlette.responses import StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 HEADERS: Final = {"Cache-Control": "no-cache, no-transform", "X-Accel-Buffering": "no"}
 """Proxies must neither keep nor gather what streams."""
 KEEPALIVE_S: Final = 15.0
 """A comment goes out after so long a silence (protocol.md, Without WebSocket)."""
+
+
+class EventStreamResponse(StreamingResponse):
+    """A stream of events; `on_end` is called however it ends, even where the client left before it began."""
+
+    def __init__(self, content: AsyncIterator[bytes], on_end: Callable[[], None]) -> None:
+        super().__init__(content, media_type="text/event-stream", headers=HEADERS)
+        self._on_end = on_end
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send the stream."""
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._on_end()
 
 
 class LogEvent(msgspec.Struct, frozen=True, kw_only=True):

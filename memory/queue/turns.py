@@ -11,7 +11,7 @@ import msgspec
 from loguru import logger
 
 from core.clock import Clock
-from core.errors import BackendError, SessionErased, UserError
+from core.errors import BackendError, ProsaError, SessionErased, UserError
 from core.events import MessageCreated, TurnCancelled, TurnQueued
 from core.ids import Ids
 from core.measurements import Measure
@@ -33,7 +33,7 @@ from memory.event_log.gate import Gate
 from memory.keys import cid_key
 from memory.queue.control import Control
 from memory.queue.writer import RedisTurnWriter
-from memory.scripts import CANCEL, REAP, RELEASE, RENEW, SEEN, SUBMIT, TAKE, TURN
+from memory.scripts import CANCEL, REAP, RELEASE, REMEMBER, RENEW, SEEN, SUBMIT, TAKE, TURN
 
 CancelledBy = Literal["user", "interrupt", "operator", "erasure"]
 
@@ -108,7 +108,7 @@ class RedisTurnQueue:
             case b"accepted":
                 return msgspec.json.decode(reply[2], type=Accepted)
             case b"duplicate":
-                return msgspec.structs.replace(msgspec.json.decode(reply[2], type=Accepted), duplicate=True)
+                return msgspec.structs.replace(msgspec.convert(_remembered(reply[2]), Accepted), duplicate=True)
             case b"busy" if turn.retry_of is not None:
                 raise UserError("only the session's last turn, ended, can be done again", code="busy", retryable=True)
             case b"busy":
@@ -146,9 +146,32 @@ class RedisTurnQueue:
         reply = await self._gate.call(SEEN, session, session.tenant, session.user_id, cid_key(principal, cid), digest)
         match reply[0]:
             case b"duplicate":
-                return msgspec.json.decode(reply[2], type=dict[str, Any])
+                return _remembered(reply[2])
             case b"new":
                 return None
+            case _:
+                raise _unexpected(reply)
+
+    async def remember(
+        self, session: SessionRef, principal: Principal, cid: str, digest: str, refusal: ProsaError
+    ) -> None:
+        """Keep a refusal as the reply of a cid; raise what was kept before."""
+        kept = JSON.encode({"error": {"code": refusal.code, "message": refusal.message}})
+        reply = await self._gate.call(
+            REMEMBER,
+            session,
+            session.tenant,
+            session.user_id,
+            cid_key(principal, cid),
+            digest,
+            reply_kept_s(principal),
+            kept,
+        )
+        match reply[0]:
+            case b"kept":
+                return
+            case b"duplicate":
+                _remembered(reply[2])
             case _:
                 raise _unexpected(reply)
 
@@ -284,6 +307,16 @@ class RedisTurnQueue:
             if reply[0] == b"ok":
                 return _status(principal, reply)
         raise UserError("turn not found", code="not_found")
+
+
+def _remembered(reply: bytes) -> dict[str, Any]:
+    """A remembered reply; raises it where it is a refusal."""
+    kept = msgspec.json.decode(reply, type=dict[str, Any])
+    if "error" not in kept:
+        return kept
+    refusal = UserError(kept["error"]["message"], code=kept["error"]["code"])
+    refusal.duplicate = True
+    raise refusal
 
 
 def reply_kept_s(principal: Principal) -> int:

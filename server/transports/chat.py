@@ -9,7 +9,7 @@ from typing import Final, Literal
 
 import msgspec
 from starlette.requests import Request
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 from starlette.routing import Route
 
 from core.clock import Clock
@@ -23,7 +23,7 @@ from server.auth import Authenticator
 from server.cursor import Cursor
 from server.http import ErrorBody, error_response, guarded, json_response, principal_of, read_json
 from server.sessions import Sessions
-from server.sse import HEADERS, KEEPALIVE_S, split, sse
+from server.sse import KEEPALIVE_S, EventStreamResponse, split, sse
 from server.turn_wait import ENDED, TurnWait
 
 KEY_CHARACTERS: Final = 255
@@ -137,7 +137,7 @@ class Chat:
             cursor.close()
             raise
         events = self._events(principal, cursor, wake, accepted)
-        return StreamingResponse(events, media_type="text/event-stream", headers=HEADERS)
+        return EventStreamResponse(events, cursor.close)
 
     async def _events(
         self, principal: Principal, cursor: Cursor, wake: asyncio.Event, accepted: Accepted
@@ -187,6 +187,7 @@ class Chat:
             principal,
             head.session,
             cid=cid,
+            can_repeat=key is not None,
             digest=hashlib.sha256(msgspec.json.encode(body)).hexdigest(),
             content=body.message,
             channel="api",

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 from starlette.requests import Request
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 from starlette.routing import Route
 
 from core.errors import BackendError, UserError
@@ -37,7 +37,7 @@ from server.commands import SessionCommand, Speaker, execute, not_built
 from server.cursor import Cursor, Opening
 from server.http import guarded, json_response, principal_of, read_body
 from server.sessions import Sessions
-from server.sse import HEADERS, KEEPALIVE_S, split, sse
+from server.sse import KEEPALIVE_S, EventStreamResponse, split, sse
 
 
 class EventStream:
@@ -73,7 +73,7 @@ class EventStream:
             cursor.close()
             raise
         stream = self._stream(cursor, opening, wake)
-        return StreamingResponse(stream, media_type="text/event-stream", headers=HEADERS)
+        return EventStreamResponse(stream, cursor.close)
 
     async def command(self, request: Request) -> Response:
         """Do one command; the body is the client frame, the answer its `ok`, `history` or an error."""

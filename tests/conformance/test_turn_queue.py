@@ -602,3 +602,21 @@ async def test_the_status_of_another_ones_turn_is_not_found(
 
     assert foreign.value.code == "not_found"
     assert foreign.value.message == unknown.value.message
+
+
+async def test_a_refusal_is_remembered_and_given_again(nodes: Nodes) -> None:
+    session = await open_session(nodes.one)
+    submission = said(session, "oi")
+    refusal = UserError("There is no agent 'nobody'.", code="not_found")
+    key = (session, submission.principal, submission.cid, submission.digest)
+    await nodes.one.queue.remember(*key, refusal)
+
+    with pytest.raises(UserError, match="nobody") as seen:
+        await nodes.two.queue.seen(*key)
+    with pytest.raises(UserError, match="nobody") as submitted:
+        await nodes.two.queue.submit(submission)
+    with pytest.raises(UserError) as conflict:
+        await nodes.two.queue.remember(session, submission.principal, submission.cid, "other", refusal)
+
+    assert (seen.value.code, seen.value.duplicate, submitted.value.duplicate) == ("not_found", True, True)
+    assert conflict.value.code == "idempotency_conflict"

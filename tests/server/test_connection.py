@@ -203,3 +203,13 @@ async def test_the_end_of_a_connection_leaves_no_reader_behind(peer: Peer) -> No
     await peer.connection.end()
     assert peer.log.readers == []
     assert SESSION.user_id == "ana"
+
+
+async def test_a_reopen_that_fails_leaves_the_old_subscription_alive(peer: Peer) -> None:
+    await peer.open()
+    peer.log.away = True
+    await peer.connection.on_text('{"type":"session.open","cid":"again","user_id":"ana"}')
+    await peer.transport.until("error")
+    peer.log.away = False
+    peer.log.append("a")
+    assert (await peer.transport.until("message.created"))["content"] == "a"

@@ -339,3 +339,34 @@ async def test_a_cut_stream_is_done_again_and_the_text_is_whole_once(development
         history = await client.ask("history.get", session_id=session_id)
     assert end["type"] in ("turn.completed", "turn.failed")
     assert history["messages"][-1]["content"] in ("inteira", "meia")
+
+
+async def test_a_refusal_that_is_not_retryable_is_remembered(development_node: RunningNode, user: str) -> None:
+    async with development_node.connect() as client:
+        session_id = (await client.open(user))["session_id"]
+        command = {"session_id": session_id, "content": f"{user}: oi", "agent": "nobody", "cid": "x"}
+        first = await client.ask("message.send", **command)
+        start = len(client.frames)
+        await client.say("message.send", **command)
+        second = await client.until(lambda frame: frame.get("re") == "x", start)
+        start = len(client.frames)
+        await client.say("message.send", **{**command, "agent": "sales"})
+        other = await client.until(lambda frame: frame.get("re") == "x", start)
+    assert second == {**first, "duplicate": True}
+    assert other["code"] == "idempotency_conflict"
+
+
+async def test_a_refused_retry_and_a_refused_verdict_are_remembered(development_node: RunningNode, user: str) -> None:
+    async with development_node.connect() as client:
+        session_id = (await client.open(user))["session_id"]
+        commands = [
+            ("turn.retry", {"session_id": session_id, "turn_id": "turn_none", "cid": "r"}),
+            ("feedback.create", {"session_id": session_id, "message_id": "msg_none", "score": 1, "cid": "f"}),
+        ]
+        first = [await client.ask(kind, **fields) for kind, fields in commands]
+        start = len(client.frames)
+        await client.say(commands[0][0], **commands[0][1])
+        await client.say(commands[1][0], **commands[1][1])
+        again = [await client.until(lambda frame: frame.get("re") == "r", start)]
+        again.append(await client.until(lambda frame: frame.get("re") == "f", start))
+    assert again == [{**error, "duplicate": True} for error in first]
