@@ -58,11 +58,12 @@ def _leaves(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]
 
 
 async def serve(settings: Settings, listener: socket.socket) -> None:
-    """Build a node, serve it on `listener` until told to stop, drain it. Raises SettingsError."""
+    """Build a node, serve it on `listener` until told to stop, drain it. Raises SettingsError.
+
+    Told a second time it does not wait for running turns: they are handed back at once.
+    """
     stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
+    _on_signals(stop.set)
     async with build(settings) as node:
         server = Server(
             uvicorn.Config(
@@ -83,6 +84,7 @@ async def serve(settings: Settings, listener: socket.socket) -> None:
         stopping = asyncio.create_task(stop.wait(), name="stop")
         await asyncio.wait([serving, stopping], return_when=asyncio.FIRST_COMPLETED)
         stopping.cancel()
+        _on_signals(node.hurry)
         await node.drain()
         server.should_exit = True
         await serving
@@ -96,6 +98,11 @@ class Server(uvicorn.Server):
     def capture_signals(self) -> Iterator[None]:
         """Leave signals to `serve`."""
         yield
+
+
+def _on_signals(call: Callable[[], None]) -> None:
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, call)
 
 
 def _listen(host: str, port: int) -> socket.socket:

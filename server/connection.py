@@ -286,25 +286,35 @@ class Connection:
     async def _flush(self) -> None:
         try:
             while not self._closed and (self._replies or self._ready):
-                frames = self._replies
-                self._replies, self._reply_bytes = [], 0
-                await self._gather(frames)
-                if frames:
-                    self._sending_since_s = self._clock.monotonic_s()
-                    await self._transport.send(join(frames))
-                    self._sending_since_s = None
-                self._drained.set()
+                try:
+                    await self._send_next()
+                except BackendError as error:
+                    logger.debug("connection.waits", reason=error.message)
+                    if not self._replies:  # else they go out first
+                        break  # `tick` tries again
             if self._closing is not None and not self._closed:
                 self._closed = True
                 await self._transport.close(*self._closing)
-        except BackendError as error:
-            logger.debug("connection.waits", reason=error.message)  # `tick` tries again
         except ConnectionError:
             self._closed = True  # the transport tells the receiving side
+        except Exception:  # noqa: BLE001 - the outer edge of a task: the peer is told to come back
+            logger.exception("connection.failed")
+            self._closed = True
+            await self._transport.close(CloseCode.INTERNAL, "internal")
         finally:
             self._sending_since_s = None
             self._flush_task = None
             self._drained.set()
+
+    async def _send_next(self) -> None:
+        frames = self._replies
+        self._replies, self._reply_bytes = [], 0
+        await self._gather(frames)
+        if frames:
+            self._sending_since_s = self._clock.monotonic_s()
+            await self._transport.send(join(frames))
+            self._sending_since_s = None
+        self._drained.set()
 
     async def _gather(self, frames: list[bytes]) -> None:
         """Add what the ready cursors have; what was gathered goes out even where Redis fails midway."""

@@ -13,7 +13,7 @@ from typing import Final, Literal
 
 import msgspec
 
-from core.errors import BackendError
+from core.errors import BackendError, SessionErased
 from core.ports import EventLog, SessionHead, SessionStore
 from core.turns import SessionRef
 from core.view import SessionView, trimmed
@@ -96,11 +96,21 @@ class Cursor:
         return Opening(head=head, recovered=False, reason=reason, snapshot=view, events=(), live_seq=view.seq)
 
     async def next_payloads(self) -> tuple[SessionView | None, list[bytes]]:
-        """A snapshot where the log began anew or was cut under a slow reader, and the payloads that are next."""
-        if self._new_epoch:
-            return await self._restart(), []
-        if self._behind:
-            return await self._catch_up()
+        """A snapshot where the log began anew or was cut under a slow reader, and the payloads that are next.
+
+        Raises BackendError while Redis is away (ask again: nothing is lost), UserError where it has lost the session.
+        """
+        try:
+            if self._new_epoch:
+                return await self._restart(), []
+            if self._behind:
+                return await self._catch_up()
+        except SessionErased:  # nobody else tells a reader that was between two attachments
+            self.erased = True
+            return None, []
+        return None, self._live()
+
+    def _live(self) -> list[bytes]:
         payloads: list[bytes] = []
         while self._pending:
             epoch, first, last, payload = self._pending.popleft()
@@ -113,7 +123,7 @@ class Cursor:
                 break
             payloads.append(_after(first, payload, self._position))
             self._position = last
-        return None, payloads
+        return payloads
 
     def close(self) -> None:
         """Stop reading, for good."""
@@ -202,8 +212,12 @@ class Cursor:
         return trimmed(view)
 
     async def _restart(self) -> SessionView:
-        await self._attach()
-        return await self._snapshot()
+        try:
+            await self._attach()
+            return await self._snapshot()
+        except BaseException:
+            self._new_epoch = True  # no snapshot was given yet: the next call begins again
+            raise
 
     async def _catch_up(self) -> tuple[SessionView | None, list[bytes]]:
         part = await self._log.read(self.session, self._epoch, self._position, CATCH_UP_BYTES)

@@ -13,7 +13,7 @@ from starlette.applications import Starlette
 
 from core.measurements import ConnectionsChanged, Measure
 from server.connection import Connection
-from server.transports.sse import EventStream
+from server.leaving import Leaving
 from server.worker import Worker
 
 TICK_S: Final = 1.0
@@ -28,7 +28,7 @@ class Node:
 
     app: Starlette
     connections: set[Connection]
-    event_stream: EventStream | None
+    leaving: Leaving
     worker: Worker | None
     draining: asyncio.Event
     measure: Measure
@@ -42,14 +42,18 @@ class Node:
             self.measure.emit(ConnectionsChanged(transport="websocket", count=len(self.connections)))
 
     async def drain(self) -> None:
-        """Stop in order: not ready, no new turns, running turns end or go back, then every connection is closed."""
+        """Stop in order: not ready, no new turns, running turns end or go back, then every wait and connection ends."""
         self.draining.set()
         logger.info("node.draining", connections=len(self.connections))
         if self.worker is not None:
             await self.worker.stop()
-        if self.event_stream is not None:
-            self.event_stream.drain()
+        self.leaving.begin()
         await _close(self.connections)
+
+    def hurry(self) -> None:
+        """Have `drain` wait for running turns no longer."""
+        if self.worker is not None:
+            self.worker.hurry()
 
 
 async def _tick(connection: Connection) -> None:

@@ -6,9 +6,10 @@ import datetime as dt
 import ipaddress
 import platform
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from core.errors import SettingsError
@@ -35,7 +36,12 @@ class Settings(BaseSettings):
     redis_url: str | None = Field(
         None, description="Redis >= 7.0 or Valkey, `redis://...` or `unix://...`. Unset: an embedded Valkey."
     )
-    partitions: int = Field(1, ge=1, le=1024, description="Parts over which sessions are spread (Redis Cluster).")
+    partitions: int = Field(
+        1,
+        ge=1,
+        le=1024,
+        description="Parts over which sessions are spread; all nodes must agree. 1 is right for one Redis.",
+    )
     database_url: str | None = Field(
         None, description="The books: `sqlite:///...` or `postgresql://...`. Unset: SQLite in DATA_DIR."
     )
@@ -76,13 +82,16 @@ class Settings(BaseSettings):
     worker_concurrency: int = Field(256, ge=1, le=10_000, description="Turns that this process runs at once.")
     tenant_turns: int = Field(128, ge=1, description="Turns that one tenant may have running at once, on all nodes.")
     chat_wait_s: float = Field(50.0, gt=0, le=300, description="Seconds that POST /chat waits before it answers 202.")
-    drain_s: float = Field(10.0, ge=0, le=600, description="Seconds that running turns get to end when stopping.")
+    drain_s: float = Field(
+        10.0, ge=0, le=600, description="Seconds that running turns get to end when stopping; a second signal hurries."
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Least level that is logged.")
     log_format: Literal["auto", "json", "text"] = Field(
         "auto", description="`auto`: text on a terminal, JSON elsewhere."
     )
     log_prompts: Literal["off", "masked", "full"] = Field(
-        "masked", description="Users' words in the line `turn.completed`: none; masked and cut to 500; whole."
+        "masked",
+        description="Users' words in the line `turn.completed`: `off`, `masked` (and cut to 500 characters) or `full`.",
     )
 
     @field_validator("roles", "llm_fallbacks", "market_allowed_hosts", "allowed_origins", mode="before")
@@ -108,7 +117,31 @@ class Settings(BaseSettings):
                 raise ValueError("write tenant=secret, a comma list; a tenant is letters, digits, _ and -")
             if len(secret) < 16:
                 raise ValueError(f"the secret of tenant {tenant!r} is shorter than 16 characters; make a longer one")
+        if len({secret for _, _, secret in pairs}) < len(pairs):
+            raise ValueError("two keys have the same secret; each key needs one of its own")
         return tuple((tenant, SecretStr(secret)) for tenant, _, secret in pairs)
+
+    @field_validator("allowed_origins")
+    @classmethod
+    def _whole_origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for origin in value:
+            if not _is_http(origin) or urlsplit(origin).path.strip("/"):
+                raise ValueError(f"{origin!r} is no web origin; write scheme and host, such as https://www.example.com")
+        return value
+
+    @field_validator("openai_base_url", "market_base_url")
+    @classmethod
+    def _http_url(cls, value: str | None) -> str | None:
+        if value is not None and not _is_http(value):
+            raise ValueError("write an address that begins with http:// or https://")
+        return value
+
+    @model_validator(mode="after")
+    def _market_host_is_allowed(self) -> Self:
+        host = urlsplit(self.market_base_url).hostname
+        if host not in self.market_allowed_hosts:
+            raise ValueError(f"MARKET_ALLOWED_HOSTS: the host of MARKET_BASE_URL, {host!r}, is not in it; add it")
+        return self
 
     @field_validator(
         "redis_url",
@@ -180,9 +213,16 @@ def is_loopback(host: str) -> bool:
         return False
 
 
+def _is_http(url: str) -> bool:
+    parts = urlsplit(url)
+    return parts.scheme in ("http", "https") and bool(parts.hostname)
+
+
 def _line(problem: Any) -> str:
     name = ".".join(str(part) for part in problem["loc"][:1]).upper()
     reason = problem["msg"].removeprefix("Value error, ")
+    if not name:  # a rule about several settings names them itself
+        return str(reason)
     secret = "key" in name.lower() or "url" in name.lower()
     seen = "" if secret else f" (it is {problem.get('input')!r})"
     return f"{name}: {reason}{seen}"

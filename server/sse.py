@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from typing import Final
 
@@ -13,6 +14,8 @@ HEADERS: Final = {"Cache-Control": "no-cache, no-transform", "X-Accel-Buffering"
 """Proxies must neither keep nor gather what streams."""
 KEEPALIVE_S: Final = 15.0
 """A comment goes out after so long a silence (protocol.md, Without WebSocket)."""
+AWAY_S: Final = 1.0
+"""A stream that could not read, because Redis is away, tries again after so long."""
 
 
 class EventStreamResponse(StreamingResponse):
@@ -43,6 +46,16 @@ class _Head(msgspec.Struct):
     type: str
     seq: int
     message_id: str | None = None
+
+
+async def is_set(wake: asyncio.Event, timeout_s: float = KEEPALIVE_S) -> bool:
+    """Wait for an event; False where it was not set in time."""
+    try:
+        async with asyncio.timeout(timeout_s):
+            await wake.wait()
+    except TimeoutError:
+        return False
+    return True
 
 
 _Raws: Final = msgspec.json.Decoder(list[msgspec.Raw])

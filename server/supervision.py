@@ -15,6 +15,14 @@ PAUSE_S: Final = 0.5
 PAUSE_MOST_S: Final = 5.0
 
 
+async def attempt(name: str, work: Callable[[], Awaitable[None]]) -> None:
+    """Do something once that the rest can do without: a failure is logged."""
+    try:
+        await work()
+    except Exception:  # noqa: BLE001 - the outer edge of a task
+        logger.exception("task.failed", task=name)
+
+
 async def supervise(name: str, loop: Callable[[], Awaitable[None]]) -> None:
     """Run `loop` for ever. It ends only by being cancelled; the pause grows from 0.5 to 5 s, with jitter."""
     pause_s = PAUSE_S

@@ -9,10 +9,15 @@ from typing import Final
 from core.errors import BackendError
 from core.ports import EventLog, TurnStatus
 from core.turns import Principal, SessionRef
+from server.leaving import Leaving
 from server.sessions import Sessions
 
 ENDED: Final = frozenset({"completed", "failed", "cancelled"})
-_END_MARKS: Final = (b'"turn.completed"', b'"turn.failed"', b'"turn.cancelled"', b'"turn.waiting"')
+SETTLED: Final = ENDED | {"parked"}
+"""States in which nothing more comes by itself."""
+SETTLING: Final = frozenset({"turn.completed", "turn.failed", "turn.cancelled", "turn.waiting"})
+"""Events that bring a turn there."""
+_MARKS: Final = tuple(f'"{kind}"'.encode() for kind in sorted(SETTLING))
 RECHECK_S: Final = 5.0
 """A missed wake-up costs at most this: the turn's state is looked up again."""
 
@@ -20,25 +25,28 @@ RECHECK_S: Final = 5.0
 class TurnWait:
     """Attach before the turn is submitted, then wait: no end can be missed in between.
 
-    Use as `async with TurnWait(log, session) as wait: ... await wait.until_ended(...)`.
+    Use as `async with TurnWait(log, session, leaving) as wait: ... await wait.until_ended(...)`.
     """
 
-    def __init__(self, log: EventLog, session: SessionRef) -> None:
+    def __init__(self, log: EventLog, session: SessionRef, leaving: Leaving) -> None:
         self._log = log
         self._session = session
+        self._leaving = leaving
         self._changed = asyncio.Event()
 
     async def __aenter__(self) -> TurnWait:
         await self._log.attach(self._session, self)
+        self._leaving.watch(self._changed)
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._leaving.unwatch(self._changed)
         self._log.detach(self._session, self)
 
     async def until_ended(self, sessions: Sessions, principal: Principal, turn_id: str, timeout_s: float) -> TurnStatus:
-        """Where the turn is once it ended or parked, or after `timeout_s`."""
+        """Where the turn is once it ended or parked, or after `timeout_s`, or as soon as this node goes away."""
         loop = asyncio.get_running_loop()
         deadline_s = loop.time() + timeout_s
         while True:
@@ -47,10 +55,10 @@ class TurnWait:
                 status = await sessions.turn(principal, turn_id)
             except BackendError:
                 status = None  # Redis is away; the turn is kept
-            if status is not None and (status.state in ENDED or status.state == "parked"):
+            if status is not None and status.state in SETTLED:
                 return status
             remaining_s = deadline_s - loop.time()
-            if remaining_s <= 0:
+            if remaining_s <= 0 or self._leaving.begun:
                 return status if status is not None else await sessions.turn(principal, turn_id)
             try:
                 async with asyncio.timeout(min(remaining_s, RECHECK_S)):
@@ -62,7 +70,7 @@ class TurnWait:
 
     def on_events(self, epoch: str, first_seq: int, last_seq: int, payload: bytes) -> None:
         """Look for a turn's end; which turn's is asked afterwards."""
-        if any(mark in payload for mark in _END_MARKS):
+        if any(mark in payload for mark in _MARKS):
             self._changed.set()
 
     def on_epoch(self, epoch: str) -> None:

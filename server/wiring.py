@@ -35,12 +35,13 @@ from metrics.sql.opening import open_books
 from server.app import make_app
 from server.auth import Authenticator
 from server.connection import Connection, Transport
+from server.leaving import Leaving
 from server.models import ModelChooser
 from server.node import Node
 from server.openapi import openapi
 from server.sessions import Sessions
 from server.settings import Settings
-from server.supervision import supervise
+from server.supervision import attempt, supervise
 from server.transports.chat import Chat
 from server.transports.health import Health
 from server.transports.pages import Pages
@@ -150,25 +151,24 @@ def _node(parts: _Parts) -> Node:
         default_agent=settings.agent,
     )
     connections: set[Connection] = set()
-    draining = asyncio.Event()
+    draining, leaving = asyncio.Event(), Leaving()
     routes = _health(parts, draining)
-    event_stream, door = None, None
+    door = None
     if "web" in settings.roles:
         authenticator = Authenticator(settings)
-        event_stream = EventStream(sessions, authenticator, parts.metrics)
         door = _door(parts, sessions, authenticator, connections)
-        routes += [*event_stream.routes(), *_web_routes(parts, sessions, authenticator)]
+        routes += _web_routes(parts, sessions, authenticator, leaving)
     return Node(
         app=make_app(routes, door),
         connections=connections,
-        event_stream=event_stream,
+        leaving=leaving,
         worker=_worker(parts) if "worker" in settings.roles else None,
         draining=draining,
         measure=parts.metrics,
     )
 
 
-def _web_routes(parts: _Parts, sessions: Sessions, authenticator: Authenticator) -> list[BaseRoute]:
+def _web_routes(parts: _Parts, sessions: Sessions, authenticator: Authenticator, leaving: Leaving) -> list[BaseRoute]:
     settings = parts.settings
     chat = Chat(
         sessions=sessions,
@@ -177,7 +177,9 @@ def _web_routes(parts: _Parts, sessions: Sessions, authenticator: Authenticator)
         ids=parts.ids,
         wait_s=settings.chat_wait_s,
         check_model=parts.chooser.choice,
+        leaving=leaving,
     )
+    event_stream = EventStream(sessions, authenticator, parts.metrics, leaving)
     rest = Rest(
         sessions=sessions,
         authenticator=authenticator,
@@ -188,7 +190,7 @@ def _web_routes(parts: _Parts, sessions: Sessions, authenticator: Authenticator)
         "openapi": msgspec.json.encode(openapi(VERSION)),
         "asyncapi": msgspec.json.encode(asyncapi()),
     }
-    return [*chat.routes(), *rest.routes(), *Pages(STATIC, documents).routes()]
+    return [*event_stream.routes(), *chat.routes(), *rest.routes(), *Pages(STATIC, documents).routes()]
 
 
 def _door(
@@ -300,7 +302,7 @@ async def _background(
     stack: AsyncExitStack, name: str, work: Callable[[], Coroutine[Any, Any, None]], *, once: bool = False
 ) -> None:
     """Do supervised work while the stack lasts: for ever, or (`once`) until it has returned."""
-    task = asyncio.create_task(work() if once else supervise(name, work), name=name)
+    task = asyncio.create_task(attempt(name, work) if once else supervise(name, work), name=name)
 
     async def end() -> None:
         task.cancel()

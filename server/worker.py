@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Final
 
 from loguru import logger
@@ -23,8 +23,12 @@ TAKE_MOST: Final = 16
 RENEW_S: Final = 1.0
 """Leases live 3 s and are renewed every second (docs: design, leases)."""
 REAP_S: Final = 1.0
+STOP_S: Final = 5.0
+"""A run that was told to stop gets so long to let go of what it holds."""
+RELEASE_S: Final = 2.0
+"""Handing a turn back takes so long at most; one that could not be comes back when its lease has run out."""
 
-
+_Run = tuple[TakenTurn, asyncio.Task[None]]
 RunTurn = Callable[[TakenTurn], Awaitable[None]]
 """Executes one turn to its end: the agent's runner, wired to its ports. Raises BackendError where it cannot begin."""
 
@@ -39,7 +43,7 @@ class Worker:
         self._most = most
         self._drain_s = drain_s
         self._ready = asyncio.Event()
-        self._running: dict[str, tuple[TakenTurn, asyncio.Task[None]]] = {}
+        self._running: dict[str, _Run] = {}
         self._tasks: list[asyncio.Task[None]] = []
 
     @property
@@ -58,25 +62,27 @@ class Worker:
         await self.stop()
 
     async def stop(self) -> None:
-        """Take nothing more, let running turns end for `drain_s`, then hand the rest back."""
-        take = self._tasks[:1]
-        for task in take:
+        """Take nothing more, let running turns end for `drain_s`, then hand the rest back.
+
+        What a `take` that is cut off here had just leased is nobody's until those leases have run out, after 3 s.
+        """
+        for task in self._tasks[:1]:
             task.cancel()
-        runs = [task for _, task in self._running.values()]
+        runs = list(self._running.values())
         if runs:
             logger.info("worker.draining", turns=len(runs), drain_s=self._drain_s)
-            await asyncio.wait(runs, timeout=self._drain_s)
-        left = list(self._running.values())
-        for _, task in left:
-            task.cancel()
-        if left:
-            await asyncio.wait([task for _, task in left], timeout=5.0)
-        for turn, _ in left:
-            await self._release(turn)
+            await asyncio.wait([task for _, task in runs], timeout=self._drain_s)
+            await self._hand_back(runs)
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._tasks.clear()
+
+    def hurry(self) -> None:
+        """Have `stop` wait for running turns no longer: they are handed back at once."""
+        self._drain_s = 0.0
+        for _, task in self._running.values():
+            task.cancel()
 
     async def _take(self) -> None:
         while True:
@@ -96,7 +102,8 @@ class Worker:
 
     def _start(self, turn: TakenTurn) -> None:
         turn_id = turn.input.turn_id
-        task = asyncio.create_task(self._run(turn), name=f"turn {turn_id}")
+        before = self._running.get(turn_id)
+        task = asyncio.create_task(self._run(turn, before[1] if before else None), name=f"turn {turn_id}")
         self._running[turn_id] = (turn, task)
         task.add_done_callback(lambda _: self._ended(turn_id, task))
         self._measure.emit(RunningTurnsChanged(count=len(self._running)))
@@ -108,8 +115,11 @@ class Worker:
         self._ready.set()  # there is room again
         self._measure.emit(RunningTurnsChanged(count=len(self._running)))
 
-    async def _run(self, turn: TakenTurn) -> None:
+    async def _run(self, turn: TakenTurn, before: asyncio.Task[None] | None) -> None:
         turn_id = turn.input.turn_id
+        if before is not None:  # an earlier run here, whose lease had run out, must not end in this one's midst
+            before.cancel()
+            await asyncio.wait([before])
         with logger.contextualize(turn_id=turn_id, session_id=turn.session.session_id, trace_id=trace_id(turn_id)):
             try:
                 await self._run_turn(turn)
@@ -121,14 +131,17 @@ class Worker:
     async def _renew(self) -> None:
         while True:
             await asyncio.sleep(RENEW_S)
-            turns = [turn for turn, _ in self._running.values()]
-            if not turns:
+            runs = dict(self._running)
+            if not runs:
                 continue
-            for turn_id in await self._queue.renew(turns):
-                running = self._running.get(turn_id)
-                if running is not None:
-                    logger.info("turn.stale", turn_id=turn_id)
-                    running[1].cancel()
+            try:
+                stale = await self._queue.renew([turn for turn, _ in runs.values()])
+            except BackendError as error:  # no pause that grows: when Redis is back, the reaper must not be faster
+                logger.warning("leases.not_renewed", turns=len(runs), reason=error.message)
+                continue
+            for turn_id in stale:  # of the runs that were asked for: the turn may have come back here meanwhile
+                logger.info("turn.stale", turn_id=turn_id)
+                runs[turn_id][1].cancel()
 
     async def _reap(self) -> None:
         while True:
@@ -137,9 +150,18 @@ class Worker:
             if reaped:
                 logger.warning("turns.reaped", count=reaped)
 
+    async def _hand_back(self, runs: Iterable[_Run]) -> None:
+        left = [(turn, task) for turn, task in runs if not task.done() or task.cancelled()]
+        if not left:
+            return
+        for _, task in left:
+            task.cancel()
+        await asyncio.wait([task for _, task in left], timeout=STOP_S)
+        await asyncio.gather(*(self._release(turn) for turn, _ in left))
+
     async def _release(self, turn: TakenTurn) -> None:
         try:
-            async with asyncio.timeout(2.0):
+            async with asyncio.timeout(RELEASE_S):
                 await self._queue.release(turn)
         except (BackendError, TimeoutError) as error:
             logger.warning("turn.not_released", turn_id=turn.input.turn_id, reason=str(error))

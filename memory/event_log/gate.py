@@ -61,7 +61,7 @@ class Gate:
                 case b"erased":
                     raise SessionErased("the session was erased")
                 case b"not_found":
-                    raise UserError("session not found", code="not_found")
+                    raise UserError("There is no such session.", code="not_found")
                 case _:
                     return reply
         raise BackendError("Redis keeps restarting; try again")

@@ -23,7 +23,7 @@ class RedisFeedbacks:
         """Keep a verdict on a message that the session's view shows."""
         view = await self._gate.view(session)
         if view.message(record.message_id) is None:
-            raise UserError("message not found", code="not_found")
+            raise UserError("There is no such message in this session.", code="not_found")
         shown = {"score": record.score} | ({} if record.comment is None else {"comment": record.comment})
         reply = await self._gate.call(
             FEEDBACK,
@@ -42,6 +42,6 @@ class RedisFeedbacks:
             case b"accepted" | b"duplicate":
                 return
             case b"conflict":
-                raise UserError("this cid was used for another command", code="idempotency_conflict")
+                raise UserError("This cid was used for another command: take a new one.", code="idempotency_conflict")
             case status:
                 raise BackendError(f"Redis' script answers {status!r}")

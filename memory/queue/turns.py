@@ -85,7 +85,9 @@ class RedisTurnQueue:
     async def submit(self, submission: Submission) -> Accepted:
         """Accept a turn, once a cid."""
         if submission.on_busy in ("merge", "interrupt"):
-            raise UserError(f"on_busy {submission.on_busy!r} is not available yet: use 'queue' or 'reject'")
+            raise UserError(
+                f"on_busy: {submission.on_busy!r} is not available on this server yet; use 'queue' or 'reject'."
+            )
         session, turn = submission.session, submission.input
         reply = await self._gate.call(
             SUBMIT,
@@ -110,11 +112,15 @@ class RedisTurnQueue:
             case b"duplicate":
                 return msgspec.structs.replace(msgspec.convert(_remembered(reply[2]), Accepted), duplicate=True)
             case b"busy" if turn.retry_of is not None:
-                raise UserError("only the session's last turn, ended, can be done again", code="busy", retryable=True)
+                raise UserError(
+                    "Only the session's last turn, once it has ended, can be done again.", code="busy", retryable=True
+                )
             case b"busy":
-                raise UserError("the session is busy: wait for its answer", code="busy", retryable=True)
+                raise UserError(
+                    "The session is busy: wait for its answer, then send again.", code="busy", retryable=True
+                )
             case b"unknown_turn":
-                raise UserError("turn not found", code="not_found")
+                raise UserError("There is no such turn.", code="not_found")
             case _:
                 raise _unexpected(reply)
 
@@ -181,7 +187,7 @@ class RedisTurnQueue:
             raise ValueError(f"a turn is cancelled by one of {get_args(CancelledBy)}, not {by!r}")
         found = await self._database.call(TURN, self._keys.of(session.session_id), turn_id)
         if found[0] != b"ok" or found[2] != session.session_id.encode():
-            raise UserError("turn not found", code="not_found")
+            raise UserError("There is no such turn.", code="not_found")
         turn = _INPUT.decode(found[6])
         event = TurnCancelled(
             session_id=session.session_id,
@@ -198,7 +204,7 @@ class RedisTurnQueue:
             case b"ok":
                 return cast(TurnState, reply[2].decode())
             case b"unknown_turn":
-                raise UserError("turn not found", code="not_found")
+                raise UserError("There is no such turn.", code="not_found")
             case _:
                 raise _unexpected(reply)
 
@@ -306,7 +312,7 @@ class RedisTurnQueue:
             reply = await self._database.call(TURN, partition, turn_id)
             if reply[0] == b"ok":
                 return _status(principal, reply)
-        raise UserError("turn not found", code="not_found")
+        raise UserError("There is no such turn.", code="not_found")
 
 
 def _remembered(reply: bytes) -> dict[str, Any]:
@@ -327,7 +333,7 @@ def reply_kept_s(principal: Principal) -> int:
 def _status(principal: Principal, reply: Reply) -> TurnStatus:
     session_id, tenant, user_id, state = (value.decode() for value in reply[2:6])
     if tenant != principal.tenant or principal.user_id not in (None, user_id):
-        raise UserError("turn not found", code="not_found")
+        raise UserError("There is no such turn.", code="not_found")
     last_call = _ENTRY.decode(reply[8]) if reply[8] else None
     return TurnStatus(
         session=SessionRef(session_id=session_id, tenant=tenant, user_id=user_id),
@@ -357,5 +363,5 @@ def _taken(item: Reply) -> TakenTurn:
 
 def _unexpected(reply: Reply) -> UserError | BackendError:
     if reply[0] == b"conflict":
-        return UserError("this cid was used for another command", code="idempotency_conflict")
+        return UserError("This cid was used for another command: take a new one.", code="idempotency_conflict")
     return BackendError(f"Redis' script answers {reply[0]!r}")

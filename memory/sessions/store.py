@@ -58,7 +58,7 @@ class RedisSessions:
         if reply[0] == b"stale_instance":
             raise BackendError("Redis keeps restarting; try again")
         if reply[0] != b"ok" or reply[1] != session_id.encode():
-            raise UserError("session not found", code="not_found")
+            raise UserError("There is no such session.", code="not_found")
         session = _session(session_id, principal.tenant, reply[4])
         return SessionHead(session=session, epoch=reply[2].decode(), seq=int(reply[3]))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Final, Literal
 
 import msgspec
@@ -22,9 +22,10 @@ from core.wire.codec import encode_ok
 from server.auth import Authenticator
 from server.cursor import Cursor
 from server.http import ErrorBody, error_response, guarded, json_response, principal_of, read_json
+from server.leaving import Leaving
 from server.sessions import Sessions
-from server.sse import KEEPALIVE_S, EventStreamResponse, split, sse
-from server.turn_wait import ENDED, TurnWait
+from server.sse import AWAY_S, EventStreamResponse, is_set, split, sse
+from server.turn_wait import ENDED, SETTLED, SETTLING, TurnWait
 
 KEY_CHARACTERS: Final = 255
 """An Idempotency-Key may have so many."""
@@ -85,6 +86,7 @@ class Chat:
         ids: Ids,
         wait_s: float,
         check_model: Callable[[str], object],
+        leaving: Leaving,
     ) -> None:
         self._sessions = sessions
         self._authenticator = authenticator
@@ -92,6 +94,7 @@ class Chat:
         self._ids = ids
         self.wait_s = wait_s
         self._check_model = check_model
+        self._leaving = leaving
 
     def routes(self) -> list[Route]:
         """What it answers."""
@@ -102,12 +105,12 @@ class Chat:
         ]
 
     async def chat(self, request: Request) -> Response:
-        """Wait for the turn and answer with it; 202 after `CHAT_WAIT_S` seconds or at an approval."""
+        """Wait for the turn and answer with it; 202 after `CHAT_WAIT_S` s, at an approval, or where this node stops."""
         principal = principal_of(self._authenticator, request)
         started_s = self._clock.monotonic_s()
         body = await read_json(request, ChatBody)
         head = await self._open(principal, body)
-        async with TurnWait(self._sessions.log, head.session) as wait:
+        async with TurnWait(self._sessions.log, head.session, self._leaving) as wait:
             accepted = await self._submit(principal, head, body, request)
             status = await wait.until_ended(self._sessions, principal, accepted.turn_id, self.wait_s)
         return _answer(status, round((self._clock.monotonic_s() - started_s) * 1000))
@@ -119,7 +122,7 @@ class Chat:
         wait_s = _seconds(request.query_params.get("wait_s", "0"), self.wait_s)
         status = await self._sessions.turn(principal, turn_id)
         if status.state not in ENDED and wait_s > 0:
-            async with TurnWait(self._sessions.log, status.session) as wait:
+            async with TurnWait(self._sessions.log, status.session, self._leaving) as wait:
                 status = await wait.until_ended(self._sessions, principal, turn_id, wait_s)
         return _answer(status, None)
 
@@ -143,34 +146,37 @@ class Chat:
         self, principal: Principal, cursor: Cursor, wake: asyncio.Event, accepted: Accepted
     ) -> AsyncIterator[bytes]:
         started_s = self._clock.monotonic_s()
-        mark = accepted.turn_id.encode()
-        answers: set[bytes] = {accepted.message_id.encode()}
+        part = _Part(accepted)
+        self._leaving.watch(wake)
         try:
             yield sse("ok", _accepted(accepted))
-            status = await self._sessions.turn(principal, accepted.turn_id)
-            while status.state not in ENDED and status.state != "parked":
-                try:
-                    async with asyncio.timeout(KEEPALIVE_S):
-                        await wake.wait()
-                except TimeoutError:
+            # a repetition may be of a turn that ended before; of a new one every event comes, and the end as one
+            ask, status = accepted.duplicate, None
+            while status is None or not (status.state in SETTLED or self._leaving.begun):
+                if not (ask or cursor.has_work or await is_set(wake)):
                     yield b":\n\n"
                 wake.clear()
-                _, payloads = await cursor.next_payloads()
-                ended = False
-                for payload in payloads:
-                    for event in split(payload):
-                        if mark in event.raw or any(answer in event.raw for answer in answers):
-                            yield sse(event.type, event.raw)
-                            if event.message_id is not None:
-                                answers.add(event.message_id.encode())
-                            ended = ended or event.type in ("turn.completed", "turn.failed", "turn.cancelled")
-                if ended or not payloads:
-                    status = await self._sessions.turn(principal, accepted.turn_id)
+                if cursor.erased:
+                    raise UserError("There is no such turn.", code="not_found")
+                try:
+                    _, payloads = await cursor.next_payloads()
+                    for event in part.events(payloads):
+                        yield event
+                    if ask or part.settled or not payloads or self._leaving.begun:
+                        status = await self._sessions.turn(principal, accepted.turn_id)
+                    ask = False
+                except BackendError:  # Redis is away: the turn is kept, and the stream goes on when it is back
+                    if self._leaving.begun:
+                        raise
+                    ask = True
+                    yield b":\n\n"
+                    await is_set(wake, AWAY_S)
             answer = _answer(status, round((self._clock.monotonic_s() - started_s) * 1000))
             yield sse("error" if answer.status_code >= 400 else "chat.result", bytes(answer.body))
         except ProsaError as error:
             yield sse("error", bytes(error_response(error).body))
         finally:
+            self._leaving.unwatch(wake)
             cursor.close()
 
     async def _open(self, principal: Principal, body: ChatBody) -> SessionHead:
@@ -195,6 +201,25 @@ class Chat:
             model=body.model,
             locale=request.headers.get("accept-language", "").partition(",")[0].partition(";")[0][:35] or None,
         )
+
+
+class _Part:
+    """What of a session's log belongs to one turn."""
+
+    def __init__(self, accepted: Accepted) -> None:
+        self.settled = False
+        """Whether the turn's end was among the events."""
+        self._marks = {accepted.turn_id.encode(), accepted.message_id.encode()}
+
+    def events(self, payloads: list[bytes]) -> Iterator[bytes]:
+        """The turn's events, as Server-Sent Events."""
+        for payload in payloads:
+            for event in split(payload):
+                if any(mark in event.raw for mark in self._marks):
+                    if event.message_id is not None:
+                        self._marks.add(event.message_id.encode())
+                    self.settled = self.settled or event.type in SETTLING
+                    yield sse(event.type, event.raw)
 
 
 def _answer(status: TurnStatus, time_ms: int | None) -> Response:

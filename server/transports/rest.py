@@ -124,7 +124,11 @@ class Rest:
 
     async def config(self, request: Request) -> Response:
         """What the page shows before anything was said: title, starters, whether this is the offline demo."""
-        return json_response(self._public_config)
+        origin = request.headers.get("origin")
+        headers = {"Vary": "Origin"}
+        if origin is not None and self._authenticator.allows_origin(origin, request.headers.get("host")):
+            headers["Access-Control-Allow-Origin"] = origin  # the widget asks from the sites that embed it
+        return json_response(self._public_config, headers=headers)
 
 
 def _count(text: str | None, default: int) -> int:

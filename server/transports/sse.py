@@ -36,19 +36,20 @@ from server.auth import Authenticator
 from server.commands import SessionCommand, Speaker, execute, not_built
 from server.cursor import Cursor, Opening
 from server.http import guarded, json_response, principal_of, read_body
+from server.leaving import Leaving
 from server.sessions import Sessions
-from server.sse import KEEPALIVE_S, EventStreamResponse, split, sse
+from server.sse import AWAY_S, EventStreamResponse, is_set, split, sse
 
 
 class EventStream:
     """`GET .../events` and `POST .../commands`."""
 
-    def __init__(self, sessions: Sessions, authenticator: Authenticator, measure: Measure) -> None:
+    def __init__(self, sessions: Sessions, authenticator: Authenticator, measure: Measure, leaving: Leaving) -> None:
         self._sessions = sessions
         self._authenticator = authenticator
         self._measure = measure
         self._count = 0
-        self._draining = asyncio.Event()
+        self._leaving = leaving
 
     def routes(self) -> list[Route]:
         """What it answers."""
@@ -57,12 +58,11 @@ class EventStream:
             Route("/api/v1/sessions/{session_id}/commands", guarded(self.command), methods=["POST"]),
         ]
 
-    def drain(self) -> None:
-        """End all streams; their clients come back with `Last-Event-ID`."""
-        self._draining.set()
-
     async def events(self, request: Request) -> Response:
-        """A snapshot (or what was missed since `Last-Event-ID`), then everything as it happens."""
+        """A snapshot (or what was missed since `Last-Event-ID`), then everything as it happens.
+
+        The stream ends when the node goes away or the session is gone; the client comes back with `Last-Event-ID`.
+        """
         principal = principal_of(self._authenticator, request)
         head = await self._sessions.find(principal, request.path_params["session_id"])
         wake = asyncio.Event()
@@ -87,6 +87,7 @@ class EventStream:
     async def _stream(self, cursor: Cursor, opening: Opening, wake: asyncio.Event) -> AsyncIterator[bytes]:
         session_id, epoch = cursor.session.session_id, opening.head.epoch
         self._counted(+1)
+        self._leaving.watch(wake)
         try:
             if opening.snapshot is not None:
                 epoch = opening.snapshot.epoch
@@ -94,8 +95,8 @@ class EventStream:
             for payload in opening.events:
                 yield _events(epoch, payload)
             yield _signal("session.live", SessionLive(session_id=session_id, seq=opening.live_seq))
-            while not self._draining.is_set():
-                if not cursor.has_work and not await self._wait(wake):
+            while not self._leaving.begun:
+                if not cursor.has_work and not await is_set(wake):
                     yield b":\n\n"
                     continue
                 wake.clear()
@@ -106,7 +107,7 @@ class EventStream:
                     view, payloads = await cursor.next_payloads()
                 except BackendError:  # Redis is away: the stream stays and goes on when it is back
                     yield b":\n\n"
-                    await self._wait(wake, 1.0)
+                    await is_set(wake, AWAY_S)
                     continue
                 except UserError:  # Redis has lost the session: who comes back is told so
                     return
@@ -118,15 +119,8 @@ class EventStream:
                     yield b"".join(_events(epoch, payload) for payload in payloads)
         finally:
             self._counted(-1)
+            self._leaving.unwatch(wake)
             cursor.close()
-
-    async def _wait(self, wake: asyncio.Event, timeout_s: float = KEEPALIVE_S) -> bool:
-        try:
-            async with asyncio.timeout(timeout_s):
-                await wake.wait()
-        except TimeoutError:
-            return False
-        return True
 
     def _counted(self, change: int) -> None:
         self._count += change

@@ -42,7 +42,7 @@ class WebSocketDoor:
         headers = Headers(scope=scope)
         await receive()  # websocket.connect
         if not self._authenticator.allows_origin(headers.get("origin"), headers.get("host")):
-            logger.info("connection.refused", reason="origin")
+            logger.warning("connection.refused", origin=headers.get("origin"), hint="is it in ALLOWED_ORIGINS?")
             await send({"type": "websocket.close", "code": CloseCode.FORBIDDEN})  # before accept: HTTP 403
             return
         offered = scope.get("subprotocols") or []

@@ -257,8 +257,10 @@ export class Chat {
   #drawBanner() {
     const { connection } = this;
     const away = this.session.phase === "away" && (connection.attempt >= 2 || !navigator.onLine);
-    if (connection.stopReason !== null) this.banner.update(STOPS[connection.stopReason], true);
-    else this.banner.update(away ? "away" : null, false);
+    if (connection.stopReason !== null) {
+      this.notice.hide(); // the banner says it for good
+      this.banner.update(STOPS[connection.stopReason], true);
+    } else this.banner.update(away ? "away" : null, false);
   }
 
   // ------------------------------------------------------------ saying things

@@ -46,7 +46,8 @@ export function localUserId() {
 export class CredentialRefused extends Error {}
 
 /**
- * What goes into `session.open`. A ticket is used once, so each connection gets its own.
+ * What goes into `session.open`. A ticket is used once, so each connection gets its own. A token that may speak for
+ * any user (a service key) needs `data-user` beside it.
  *
  * Throws CredentialRefused (401, 403) or another error (the network; try again).
  * @param {{ userId?: string | undefined, token?: string | undefined, ticketUrl?: string | undefined }} options
@@ -54,7 +55,7 @@ export class CredentialRefused extends Error {}
  */
 export async function credentialFor({ userId, token, ticketUrl }) {
   if (ticketUrl !== undefined) return { ticket: await fetchTicket(ticketUrl) };
-  if (token !== undefined) return { token };
+  if (token !== undefined) return userId === undefined ? { token } : { token, user_id: userId };
   return { user_id: userId ?? localUserId() };
 }
 

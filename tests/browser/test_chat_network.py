@@ -200,7 +200,7 @@ async def test_a_close_that_says_come_back_is_followed_by_a_resume(chat: ChatPag
 @pytest.mark.parametrize(
     ("code", "sentence"),
     [
-        (4501, "You are not signed in any more."),
+        (4501, "This assistant only answers people it knows."),
         (4503, "This page may not use the chat."),
         (4504, "This conversation was deleted."),
         (4506, "The chat is open in too many windows."),

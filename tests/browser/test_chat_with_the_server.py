@@ -30,6 +30,8 @@ async def model() -> AsyncIterator[SlowModel]:
 @pytest.fixture
 async def settings(request: pytest.FixtureRequest, model: SlowModel) -> dict[str, str]:
     """The server's settings."""
+    if request.node.get_closest_marker("keyed") is not None:
+        return {"BOOTSTRAP_API_KEYS": "acme=acme-secret-0123456789"}
     if request.node.get_closest_marker("offline") is not None:
         return {}
     return {"OPENAI_BASE_URL": model.url, "LLM_MODEL": "openai:slow"}
@@ -109,3 +111,13 @@ async def test_stop_closes_the_models_stream_and_keeps_what_was_said(chat: ChatP
     await asyncio.wait_for(model.hung_up(), 15)
     await expect(chat.last_text).to_have_text("um dois três")
     await expect(chat.send_button).to_be_visible()
+
+
+@pytest.mark.keyed
+async def test_where_keys_are_configured_the_page_says_once_that_it_answers_only_people_it_knows(
+    context: BrowserContext, base_url: str
+) -> None:
+    chat = ChatPage(await context.new_page())
+    await chat.page.goto(base_url)
+    await expect(chat.banner).to_contain_text("only answers people it knows", timeout=15_000)
+    await expect(chat.notice).to_be_hidden()

@@ -101,7 +101,7 @@ async def test_a_refused_ticket_stops_the_chat_with_a_sentence(context: BrowserC
     await page.goto(f"{base_url}/host?ticket-url=%2Ftickets&lang=es")
     await chat.launcher.click()
 
-    await expect(chat.banner).to_contain_text("Tu sesión ha caducado.")
+    await expect(chat.banner).to_contain_text("Este asistente solo atiende a quien conoce.")
 
 
 async def test_on_a_phone_the_panel_fills_the_screen(context: BrowserContext, base_url: str) -> None:

@@ -95,11 +95,11 @@ async def test_a_reference_with_another_owner_reads_nothing(memory: Memory, sess
     await exchange(memory, session)
     stolen = SessionRef(session_id=session.session_id, tenant="other", user_id="ana")
 
-    with pytest.raises(UserError, match="not found"):
+    with pytest.raises(UserError, match="no such session"):
         await memory.sessions.view(stolen)
-    with pytest.raises(UserError, match="not found"):
+    with pytest.raises(UserError, match="no such session"):
         await memory.sessions.history(stolen)
-    with pytest.raises(UserError, match="not found"):
+    with pytest.raises(UserError, match="no such session"):
         await memory.queue.submit(said(stolen))
 
 
@@ -201,9 +201,9 @@ async def test_erase_gives_the_sessions_and_nothing_of_them_is_found(memory: Mem
 
     assert await memory.sessions.erase("default", "ana") == (session,)
 
-    with pytest.raises(UserError, match="not found"):
+    with pytest.raises(UserError, match="no such session"):
         await memory.sessions.find(ANA, session.session_id)
-    with pytest.raises(UserError, match="not found"):
+    with pytest.raises(UserError, match="no such turn"):
         await memory.queue.status(ANA, submission.input.turn_id)
     assert await memory.sessions.sessions_of("default", "ana") == ()
 
@@ -272,6 +272,26 @@ async def test_an_erased_sessions_turns_are_taken_by_nobody(memory: Memory, sess
 
     assert await memory.queue.take(5) == []
     assert await memory.queue.reap() == 0
+
+
+async def test_an_erasure_drops_messages_that_waited_longer_than_the_list_of_turns_goes_back(nodes: Nodes) -> None:
+    session = await open_session(nodes.one)
+    await nodes.one.queue.submit(said(session, "em curso"))
+    await take_one(nodes.one)
+    waiting = said(session, "segredo")
+    await nodes.one.queue.submit(waiting)
+    turn_id = waiting.input.turn_id
+    partition = nodes.one.database.keys.prefix(nodes.one.database.keys.of(session.session_id))
+    with nodes.server.client() as client:
+        client.zadd(f"{partition}ts:{session.session_id}", {turn_id: 0})  # accepted in 1970
+        await nodes.one.queue.submit(said(session, "mais um"))  # which strikes old turns off the list
+        listed = client.zscore(f"{partition}ts:{session.session_id}", turn_id)
+
+        await nodes.two.sessions.erase("default", "ana")
+
+        assert listed is None
+        assert list(client.scan_iter(f"*{turn_id}*")) == []
+        assert list(client.scan_iter(f"{partition}t:*")) == []
 
 
 async def test_open_after_an_erasure_makes_a_new_session(memory: Memory, session: SessionRef) -> None:

@@ -299,7 +299,7 @@ async def test_a_tenant_at_its_cap_waits_and_the_others_go_on(nodes: Nodes, tmp_
         partitions=nodes.one.database.keys.partitions,
         running_turns=1,
     ) as memory:
-        for number, tenant in enumerate(["loud"] * 8 + ["quiet"]):
+        for number, tenant in enumerate(["loud"] * 32 + ["quiet"]):  # so many that no partition has fewer than two
             await memory.queue.submit(said(await open_session(memory, f"user-{number}", tenant=tenant)))
 
         taken = await memory.queue.take(9)
@@ -359,6 +359,25 @@ async def test_a_renewed_lease_does_not_expire(nodes: Nodes) -> None:
         assert await nodes.one.queue.renew([turn]) == []
 
     assert await nodes.two.queue.reap() == 0
+
+
+async def test_a_turn_whose_executor_died_does_not_count_against_its_tenants_cap(nodes: Nodes, tmp_path: Path) -> None:
+    async with open_memory(
+        redis_url=nodes.server.url,
+        data_dir=tmp_path,
+        node="capped",
+        partitions=nodes.one.database.keys.partitions,
+        running_turns=1,
+        lease_ms=LEASE_MS,
+    ) as memory:
+        await memory.queue.submit(said(await open_session(memory)))
+        dead = await take_one(memory)
+        await asyncio.sleep(LEASE_S + 0.1)
+        await memory.queue.reap()
+
+        heir = await take_one(memory)
+
+        assert (heir.input.turn_id, heir.attempt) == (dead.input.turn_id, 2)
 
 
 async def test_a_run_whose_lease_expired_but_was_not_taken_goes_on(nodes: Nodes) -> None:
@@ -469,13 +488,13 @@ async def test_cancelling_a_running_turn_tells_its_executor_on_another_node(node
     submission = said(session)
     await nodes.one.queue.submit(submission)
     turn = await take_one(nodes.one)
-    told = asyncio.get_running_loop().create_future()
-    nodes.one.queue.on_cancel(submission.input.turn_id, lambda by: told.done() or told.set_result(by))
+    told: asyncio.Queue[str] = asyncio.Queue()
+    nodes.one.queue.on_cancel(submission.input.turn_id, told.put_nowait)
 
     state = await nodes.two.queue.cancel(session, submission.input.turn_id, "operator")
 
     async with asyncio.timeout(5):
-        assert await told == "operator"
+        assert await told.get() == "operator"
     assert state == "running"
     assert await nodes.one.queue.writer(turn).append([delta(turn, "m", "x")]) == "operator"
 
@@ -556,9 +575,9 @@ async def test_cancelling_an_ended_turn_gives_its_state(memory: Memory, session:
 async def test_cancelling_an_unknown_or_another_sessions_turn_is_not_found(memory: Memory, session: SessionRef) -> None:
     of_bia, _ = await exchange(memory, await open_session(memory, "bia"))
 
-    with pytest.raises(UserError, match="turn not found"):
+    with pytest.raises(UserError, match="no such turn"):
         await memory.queue.cancel(session, "turn_unknown", "user")
-    with pytest.raises(UserError, match="turn not found"):
+    with pytest.raises(UserError, match="no such turn"):
         await memory.queue.cancel(session, of_bia.input.turn_id, "user")
 
 

@@ -6,9 +6,11 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+import redis
 
 from core.ids import SystemIds
 from memory.backends import Memory, open_memory
+from tests.conformance.kit import eventually
 from tests.servers import RedisServer, debian_redis, redis_server, valkey_server
 
 
@@ -31,3 +33,19 @@ async def memory(server: RedisServer, tmp_path: Path) -> AsyncIterator[Memory]:
 async def other(server: RedisServer, tmp_path: Path) -> AsyncIterator[Memory]:
     async with open_memory(redis_url=server.url, data_dir=tmp_path, node=SystemIds().new("node")) as opened:
         yield opened
+
+
+async def all_written(redis_url: str) -> None:
+    """Wait until all that Redis acknowledged is in its newest append-only file: before a test kills it or cuts the file.
+
+    While an fsync takes its time, `everysec` keeps newer writes in Redis' own memory, for up to 2 s: a kill loses
+    them all, however short the tail that the test means to cut.
+    """
+    with redis.Redis.from_url(redis_url) as client:
+
+        def written() -> bool:
+            state = client.info("persistence")
+            unwritten = ("aof_buffer_length", "aof_rewrite_in_progress", "aof_rewrite_scheduled")
+            return not any(state[name] for name in unwritten)
+
+        await eventually(written)

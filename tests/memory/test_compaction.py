@@ -142,7 +142,7 @@ async def test_the_compactor_comes_a_minute_after_the_end_and_once(server: Redis
     class Counting(Gate):
         async def compact(self, session: SessionRef, *, at_least_bytes: int) -> None:
             compacted.append(session)
-            raise UserError("session not found", code="not_found")  # gone meanwhile: it goes on
+            raise UserError("There is no such session.", code="not_found")  # gone meanwhile: it goes on
 
     async with open_memory(redis_url=server.url, data_dir=tmp_path, node="n") as memory:
         compactor = Compactor(Counting(memory.database, SystemIds()), clock)

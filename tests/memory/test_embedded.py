@@ -14,6 +14,7 @@ import pytest
 from core.errors import SettingsError
 from memory.backends import open_memory
 from tests.conformance.kit import Reader, eventually, exchange, open_session
+from tests.memory.conftest import all_written
 
 OWNER = """
 import asyncio, sys
@@ -89,6 +90,7 @@ async def test_a_child_that_dies_is_started_again_and_everything_heals(tmp_path:
         await asyncio.sleep(1.1)  # the append-only file is at most a second behind
         first = pid_of(tmp_path)
 
+        await all_written(memory.redis_url)
         os.kill(first, signal.SIGKILL)
         await reader.until(lambda it: bool(it.epochs))
         head = await memory.log.attach(session, again := Reader())
@@ -110,6 +112,18 @@ async def test_a_folder_too_deep_for_a_socket_is_served_from_a_short_one(tmp_pat
 
     assert not socket.parent.exists()
     assert (deep / "redis" / "appendonlydir").is_dir()
+
+
+async def test_data_that_valkey_cannot_read_is_said_in_one_line(tmp_path: Path) -> None:
+    files = tmp_path / "redis" / "appendonlydir"
+    files.mkdir(parents=True)
+    (files / "appendonly.aof.manifest").write_text("not a manifest\n")
+
+    with pytest.raises(SettingsError, match=r"does not start; see .*valkey\.log") as refusal:
+        async with open_memory(redis_url=None, data_dir=tmp_path, node="n"):
+            pass
+
+    assert "\n" not in str(refusal.value)
 
 
 async def test_a_folder_that_cannot_be_made_is_said_in_one_line(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from core.errors import BackendError
+from core.errors import BackendError, SessionErased
 from core.events import Event
 from core.ports import LogReader, LogSlice, SessionHead
 from core.turns import SessionRef
@@ -26,6 +26,7 @@ class FakeLog:
         self.readers: list[LogReader] = []
         self.reads = 0
         self.away = False
+        self.erased = False
         self.first = 1
 
     @property
@@ -114,6 +115,8 @@ class FakeLog:
     def _check(self) -> None:
         if self.away:
             raise BackendError("Redis is away.")
+        if self.erased:
+            raise SessionErased("the session was erased")
 
 
 def seqs(payloads: list[bytes] | tuple[bytes, ...]) -> list[int]:

@@ -213,3 +213,23 @@ async def test_a_reopen_that_fails_leaves_the_old_subscription_alive(peer: Peer)
     peer.log.away = False
     peer.log.append("a")
     assert (await peer.transport.until("message.created"))["content"] == "a"
+
+
+async def test_a_drain_while_redis_is_away_closes_a_connection_that_has_something_to_read(peer: Peer) -> None:
+    await peer.open()
+    peer.log.begin_anew("epoch_2")
+    peer.log.away = True
+    await asyncio.sleep(0)
+    peer.connection.drain(700)
+    assert await peer.transport.until_closed() == 1012
+    assert peer.transport.frames[-1]["type"] == "server.draining"
+
+
+async def test_a_log_that_cannot_be_read_for_a_reason_nobody_thought_of_closes_with_4006(peer: Peer) -> None:
+    await peer.open()
+    peer.log.append("a")
+    await peer.transport.until("message.created")
+    peer.log.chunks = [(1, 1, b"no JSON")]
+    readers = list(peer.log.readers)
+    readers[0].on_epoch("epoch_1")
+    assert await peer.transport.until_closed() == 4006

@@ -11,7 +11,6 @@ import pytest
 
 from agent.providers.scripted import Call, Pause, Say
 from server import sse as sse_module
-from server.transports import sse as sse_transport
 from tests.server.conftest import RunningNode
 from tests.server.folded import Frame, fold, snapshot_shows, without_verdicts
 from tests.server.wire_client import WireClient
@@ -205,7 +204,7 @@ async def test_a_silent_stream_says_a_comment(
     development_node: RunningNode, user: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert sse_module.KEEPALIVE_S == 15
-    monkeypatch.setattr(sse_transport.EventStream._wait, "__defaults__", (0.05,))
+    monkeypatch.setattr(sse_module.is_set, "__defaults__", (0.05,))
     async with development_node.http() as http:
         session_id = (await http.post("/api/v1/sessions", json={"user_id": user})).json()["session_id"]
         async with http.stream("GET", f"/api/v1/sessions/{session_id}/events") as response:

@@ -171,3 +171,30 @@ async def test_an_open_that_ends_after_the_close_leaves_no_reader_behind(log: Fa
     with pytest.raises(BackendError):
         await reader.cursor.open()
     assert log.readers == []
+
+
+async def test_a_new_epoch_that_could_not_be_read_while_redis_was_away_comes_afterwards(
+    log: FakeLog, reader: Reader
+) -> None:
+    await reader.cursor.open()
+    log.begin_anew("epoch_2")
+    log.away = True
+    with pytest.raises(BackendError):
+        await reader.cursor.next_payloads()
+    assert reader.cursor.has_work
+    log.away = False
+    view, _ = await reader.cursor.next_payloads()
+    log.append("a")
+    assert view is not None
+    assert view.epoch == "epoch_2"
+    assert seqs((await reader.cursor.next_payloads())[1]) == [1]
+
+
+async def test_a_session_that_was_erased_while_its_reader_was_not_attached_is_found_out(
+    log: FakeLog, reader: Reader
+) -> None:
+    await reader.cursor.open()
+    log.begin_anew("epoch_2")
+    log.erased = True
+    assert await reader.cursor.next_payloads() == (None, [])
+    assert reader.cursor.erased

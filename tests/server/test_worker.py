@@ -13,7 +13,7 @@ from core.errors import BackendError
 from core.measurements import NoMeasure
 from core.ports import TurnQueue
 from core.turns import SessionRef, TakenTurn, TurnInput
-from server.supervision import supervise
+from server.supervision import attempt, supervise
 from server.worker import RunTurn, Worker
 
 
@@ -32,6 +32,10 @@ class FakeQueue:
         self.released: list[str] = []
         self.stale: list[str] = []
         self.away = False
+        self.silent: set[str] = set()
+        self.renewals = 0
+        self.renewing = asyncio.Event()
+        self.renewing.set()
         self.renewed = asyncio.Event()
         self._wake: Callable[[], None] = lambda: None
 
@@ -44,8 +48,13 @@ class FakeQueue:
 
     async def renew(self, turns: Sequence[TakenTurn]) -> Sequence[str]:
         """Which of them are not ours any more."""
+        self.renewals += 1
+        if self.away:
+            raise BackendError("Redis is away.")
         self.renewed.set()
-        return self.stale
+        stale, self.stale = self.stale, []
+        await self.renewing.wait()
+        return stale
 
     async def reap(self) -> int:
         """Nothing to reap."""
@@ -55,6 +64,8 @@ class FakeQueue:
         """Remember what came back."""
         if self.away:
             raise BackendError("Redis is away.")
+        if given_back.input.turn_id in self.silent:
+            await asyncio.Event().wait()
         self.released.append(given_back.input.turn_id)
 
     def on_ready(self, wake: Callable[[], None]) -> None:
@@ -205,3 +216,97 @@ async def test_a_supervised_loop_begins_anew_after_each_failure() -> None:
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
+
+
+async def test_what_was_to_be_done_once_and_failed_harms_nobody() -> None:
+    done = asyncio.Event()
+
+    async def work() -> None:
+        done.set()
+        raise ValueError("a bug")
+
+    await attempt("test", work)
+    assert done.is_set()
+
+
+class Runs:
+    """Runs that go on until they are cancelled, in order of their start; which have ended."""
+
+    def __init__(self) -> None:
+        self.started: asyncio.Queue[int] = asyncio.Queue()
+        self.ended: list[int] = []
+        self.an_end = asyncio.Event()
+        self._count = 0
+
+    async def run(self, taken: TakenTurn) -> None:
+        """Go on until cancelled."""
+        self._count += 1
+        number = self._count
+        self.started.put_nowait(number)
+        try:
+            await asyncio.Event().wait()
+        finally:
+            self.ended.append(number)
+            self.an_end.set()
+
+
+@pytest.mark.looptime
+async def test_a_turn_that_comes_back_here_ends_its_earlier_run_first() -> None:
+    queue, runs = FakeQueue(turn("turn_1")), Runs()
+    async with worker(queue, runs.run, drain_s=0) as made:
+        await runs.started.get()
+        queue.add(turn("turn_1"))
+        assert await runs.started.get() == 2
+        assert (runs.ended, made.running) == ([1], 1)
+
+
+@pytest.mark.looptime
+async def test_a_stale_run_does_not_take_down_the_run_that_came_after_it() -> None:
+    queue, runs = FakeQueue(turn("turn_1")), Runs()
+    queue.stale = ["turn_1"]
+    queue.renewing.clear()
+    async with worker(queue, runs.run, drain_s=0) as made:
+        await queue.renewed.wait()
+        queue.add(turn("turn_1"))
+        await runs.started.get()
+        await runs.started.get()
+        queue.renewing.set()
+        queue.renewed.clear()
+        await queue.renewed.wait()
+        assert (runs.ended, made.running) == ([1], 1)
+
+
+@pytest.mark.looptime
+async def test_a_hurried_stop_hands_running_turns_back_at_once() -> None:
+    queue, runs = FakeQueue(turn("turn_1")), Runs()
+    async with worker(queue, runs.run, drain_s=10**9) as made:
+        await runs.started.get()
+        stopping = asyncio.create_task(made.stop())
+        await asyncio.sleep(0)
+        made.hurry()
+        await stopping
+    assert queue.released == ["turn_1"]
+
+
+@pytest.mark.looptime
+async def test_turns_are_handed_back_side_by_side() -> None:
+    names = [f"turn_{n}" for n in range(50)]
+    queue, runs = FakeQueue(*[turn(name) for name in names]), Runs()
+    queue.silent = set(names[:-1])
+    async with worker(queue, runs.run, most=50, drain_s=0) as made:
+        started = [await runs.started.get() for _ in names]
+        async with asyncio.timeout(5):  # of the loop's own time: 49 that wait for each other would take 98 s
+            await made.stop()
+    assert len(started) == 50
+    assert queue.released == ["turn_49"]
+
+
+@pytest.mark.looptime
+async def test_renewals_are_tried_each_second_while_redis_is_away() -> None:
+    queue, runs = FakeQueue(turn("turn_1")), Runs()
+    async with worker(queue, runs.run, drain_s=0):
+        await queue.renewed.wait()
+        queue.away = True
+        before = queue.renewals
+        await asyncio.sleep(60.5)
+        assert queue.renewals - before == 60
