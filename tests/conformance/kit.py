@@ -90,6 +90,14 @@ async def eventually(condition: Callable[[], Any], timeout_s: float = 10.0) -> N
             await asyncio.sleep(0.01)
 
 
+async def reaped(memory: Memory, timeout_s: float = 10.0) -> int:
+    """Reap until a lease has run out, by Redis' own clock; gives how many turns came back."""
+    async with asyncio.timeout(timeout_s):
+        while not (count := await memory.queue.reap()):
+            await asyncio.sleep(0.02)
+    return count
+
+
 def said(
     session: SessionRef,
     content: str = "oi",

@@ -24,6 +24,7 @@ from tests.conformance.kit import (
     exchange,
     model_called,
     open_session,
+    reaped,
     record_of,
     said,
     take_one,
@@ -338,12 +339,11 @@ async def test_an_expired_lease_gives_the_turn_and_its_journal_to_the_next_run(n
     await nodes.one.queue.writer(dead).append([], [model_called(1, "primeiro")])
     assert await nodes.two.queue.reap() == 0
 
-    await asyncio.sleep(LEASE_S + 0.1)
-    reaped = await nodes.two.queue.reap()
+    count = await reaped(nodes.two)
     heir = await take_one(nodes.two)
 
     await reader.until_seq(4)
-    assert reaped == 1
+    assert count == 1
     assert (heir.input, heir.attempt, heir.journal) == (dead.input, 2, (model_called(1, "primeiro"),))
     assert heir.fence > dead.fence
     assert reader.types[-1] == "turn.recovered"
@@ -372,8 +372,7 @@ async def test_a_turn_whose_executor_died_does_not_count_against_its_tenants_cap
     ) as memory:
         await memory.queue.submit(said(await open_session(memory)))
         dead = await take_one(memory)
-        await asyncio.sleep(LEASE_S + 0.1)
-        await memory.queue.reap()
+        await reaped(memory)
 
         heir = await take_one(memory)
 
@@ -384,8 +383,7 @@ async def test_a_run_whose_lease_expired_but_was_not_taken_goes_on(nodes: Nodes)
     session = await open_session(nodes.one)
     await nodes.one.queue.submit(said(session))
     turn = await take_one(nodes.one)
-    await asyncio.sleep(LEASE_S + 0.1)
-    await nodes.two.queue.reap()
+    await reaped(nodes.two)
 
     await nodes.one.queue.writer(turn).append([delta(turn, "m", "still here")])
     stale = await nodes.one.queue.renew([turn])
@@ -399,8 +397,7 @@ async def test_a_reaped_turn_that_its_run_ends_is_not_run_again(nodes: Nodes) ->
     session = await open_session(nodes.one)
     await nodes.one.queue.submit(said(session))
     turn = await take_one(nodes.one)
-    await asyncio.sleep(LEASE_S + 0.1)
-    await nodes.two.queue.reap()
+    await reaped(nodes.two)
 
     await answer(nodes.one, turn)
 
@@ -540,8 +537,7 @@ async def test_a_cancelled_turn_whose_executor_died_is_given_to_the_next_as_canc
     await nodes.one.queue.submit(said(session))
     dead = await take_one(nodes.one)
     await nodes.two.queue.cancel(session, dead.input.turn_id, "user")
-    await asyncio.sleep(LEASE_S + 0.1)
-    await nodes.two.queue.reap()
+    await reaped(nodes.two)
 
     heir = await take_one(nodes.two)
     await nodes.two.queue.writer(heir).end(cancelled(heir, "user"), None, record_of(heir, "cancelled"))

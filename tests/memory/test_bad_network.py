@@ -22,6 +22,7 @@ from tests.conformance.kit import (
     history_of,
     model_called,
     open_session,
+    reaped,
     record_of,
     said,
     take_one,
@@ -97,8 +98,7 @@ async def test_a_take_whose_reply_is_lost_is_not_repeated_and_its_turn_comes_bac
 
     with pytest.raises(BackendError):
         await far.memory.queue.take(1)
-    await asyncio.sleep(3.1)
-    await far.memory.queue.reap()
+    await reaped(far.memory)
 
     await answer(far.memory, await take_one(far.memory))
     assert (await far.memory.sessions.view(session)).turn is None

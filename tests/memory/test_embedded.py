@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import signal
 import subprocess
@@ -87,7 +86,6 @@ async def test_a_child_that_dies_is_started_again_and_everything_heals(tmp_path:
         await exchange(memory, session, "um", "1")
         reader = Reader()
         await memory.log.attach(session, reader)
-        await asyncio.sleep(1.1)  # the append-only file is at most a second behind
         first = pid_of(tmp_path)
 
         await all_written(memory.redis_url)

@@ -32,9 +32,14 @@ def socket(server: ServerProcess) -> object:
     return WireClient.connect(f"{server.url.replace('http', 'ws')}/ws")
 
 
-async def whole(http: httpx2.AsyncClient, method: str, url: str, **options: object) -> httpx2.Response:
-    """An answer to its proper end: one that breaks off raises."""
-    return await http.request(method, url, **options)
+async def whole(http: httpx2.AsyncClient, begun: asyncio.Event, method: str, url: str, **options: object) -> str:
+    """A stream's text to its proper end: one that breaks off raises. `begun` is set with the first of it."""
+    text = ""
+    async with http.stream(method, url, **options) as response:
+        async for piece in response.aiter_text():
+            text += piece
+            begun.set()
+    return text
 
 
 async def test_every_wait_ends_well_and_the_answer_goes_on_after_the_next_start(tmp_path: Path) -> None:
@@ -42,14 +47,16 @@ async def test_every_wait_ends_well_and_the_answer_goes_on_after_the_next_start(
     async with SlowModel() as model, server_process(tmp_path, **settings(model, 0.2)) as server:
         async with httpx2.AsyncClient(timeout=60) as http, socket(server) as client:
             session_id = (await client.open("ana"))["session_id"]
-            chat = asyncio.create_task(whole(http, "POST", f"{server.url}/chat", json=body, headers=key))
+            chat = asyncio.create_task(http.post(f"{server.url}/chat", json=body, headers=key))
             await model.next_call()
             await model.say("um ")
             await client.until_type("message.delta")
-            again = asyncio.create_task(whole(http, "POST", f"{server.url}/chat/stream", json=body, headers=key))
-            sse = asyncio.create_task(whole(http, "GET", f"{server.url}/api/v1/sessions/{session_id}/events"))
+            begun, address = (asyncio.Event(), asyncio.Event()), f"{server.url}/api/v1/sessions/{session_id}/events"
+            stream = whole(http, begun[0], "POST", f"{server.url}/chat/stream", json=body, headers=key)
+            again, sse = asyncio.create_task(stream), asyncio.create_task(whole(http, begun[1], "GET", address))
             await model.say("dois ")
-            await asyncio.sleep(0.3)  # the two streams are begun
+            await begun[0].wait()
+            await begun[1].wait()
             code = await server.end(signal.SIGTERM)
             pending, streamed, followed = await chat, await again, await sse
             closed = await client.closed()
@@ -61,10 +68,10 @@ async def test_every_wait_ends_well_and_the_answer_goes_on_after_the_next_start(
         async with httpx2.AsyncClient(timeout=60) as http:
             answer = (await http.get(f"{server.url}/api/v1/turns/{turn_id}?wait_s=50")).json()
     assert (code, closed, pending.status_code) == (0, 1012, 202)
-    last = streamed.text.strip().split("\n\n")[-1].split("\n")
+    last = streamed.strip().split("\n\n")[-1].split("\n")
     assert last[0] == "event: chat.result"
     assert json.loads(last[1].removeprefix("data: "))["turn_id"] == turn_id
-    assert "event: session.live" in followed.text
+    assert "event: session.live" in followed
     assert answer["response"] == "um dois três"
 
 
