@@ -98,6 +98,7 @@ const changes = {
     };
     if (event.re !== undefined && event.re !== null) message.re = event.re;
     view.messages.push(message);
+    if (message.turn_id !== "" && !view.details.has(message.turn_id)) view.details.set(message.turn_id, { tools: [] });
   },
   "message.started": (view, event) => {
     if (view.turn !== null) view.turn = { ...view.turn, message_id: event.message_id };

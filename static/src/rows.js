@@ -66,14 +66,18 @@ function operatorRow(message) {
  */
 function answerRow(view, turnId, message, lastTurn) {
   const turn = view?.turn?.turn_id === turnId ? view.turn : null;
+  const details = view?.details.get(turnId) ?? null;
+  const queued = view?.queue.some((waiting) => waiting.turn_id === turnId) ?? false;
+  // Between `message.created` and `turn.queued` the turn is in neither place, and still has not ended.
+  const asked = message === null && details !== null && details.end === undefined;
   return {
     kind: "answer",
     key: `turn:${turnId}`,
     turnId,
     message,
-    running: turn !== null || (view?.queue.some((queued) => queued.turn_id === turnId) ?? false),
+    running: turn !== null || queued || asked,
     parked: turn?.state === "parked",
-    details: view?.details.get(turnId) ?? null,
+    details,
     approvals: turn?.approvals ?? [],
     last: turnId === lastTurn && turn === null && view?.queue.length === 0,
   };

@@ -99,6 +99,13 @@ test("an answer stands under its question though another question came before it
   assert.equal(rows[2].queued, "t2");
 });
 
+test("a question whose turn was not announced yet is being answered, not left without an answer", () => {
+  const peer = new Peer().begin();
+  peer.say(answeredQuestion(peer, "c1")[0]);
+  const rows = rowsOf(peer.session.view, []);
+  assert.deepEqual(rows.filter((row) => row.kind === "answer").map((row) => row.running), [true]);
+});
+
 test("a message that waits is a row, and becomes the log's without changing its key", () => {
   const peer = new Peer().begin();
   peer.took(peer.session.say("Oi", peer.now));
