@@ -78,6 +78,8 @@ class ProsaError(Exception):
         super().__init__(message)
         self.message = message
         self.retry_after_ms = retry_after_ms
+        self.moved_to: str | None = None
+        """With code `moved`: the session in which this one goes on."""
         self.duplicate = False
         """The remembered answer to a command that was refused before, under the same cid."""
         if code is not None:

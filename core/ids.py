@@ -12,7 +12,7 @@ import time
 from itertools import count
 from typing import Final, Literal, Protocol
 
-Prefix = Literal["ses", "msg", "turn", "call", "key", "epoch", "nonce", "node", "fb", "cid", "visitor", "trace"]
+Prefix = Literal["ses", "msg", "turn", "call", "key", "epoch", "nonce", "node", "fb", "cid", "visitor", "trace", "apr"]
 
 _ALPHABET: Final = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford base 32: no i, l, o, u
 

@@ -20,15 +20,24 @@ from core.events import Event
 from core.messages import Message, ModelMessage
 from core.models import ModelEvent, ModelRequest, ToolSpec, Usage
 from core.turns import (
+    ApprovalAsked,
+    ApprovalState,
+    Approver,
+    Delivery,
+    DeliveryStatus,
+    Erasure,
     FeedbackRecord,
     HistoryEntry,
     JournalEntry,
     OnBusy,
+    ParkedEnding,
+    PendingApproval,
     Principal,
     Record,
     SessionRef,
     TakenTurn,
     TurnInput,
+    TurnJournal,
     TurnRecord,
     TurnState,
 )
@@ -155,6 +164,28 @@ class SessionStore(Protocol):
         """All sessions of a user."""
         ...
 
+    async def merge(self, source: SessionRef, into: SessionRef) -> None:
+        """Let a session go on in another of the same tenant: `session.merged` ends the source's log.
+
+        The source stays readable; `submit` to it raises UserError `moved` (with `moved_to`) from then on, the user's
+        names for it stand for `into`, and its history goes before that of `into`. Idempotent; what a crash
+        interrupts is finished by `finish_merges`. Raises UserError `busy` (a turn runs, is parked or waits in
+        the source), `invalid_request` (into itself, or the source was merged into another), `not_found`.
+        """
+        ...
+
+    async def finish_merges(self) -> int:
+        """Finish merges that were begun over 5 s ago and broke off; gives how many. Called on a timer."""
+        ...
+
+    async def due_erasures(self) -> Sequence[Erasure]:
+        """Erasures begun over 10 minutes ago that were not swept again yet."""
+        ...
+
+    async def swept(self, erasure: Erasure) -> None:
+        """Delete what was written of these sessions meanwhile, and strike the erasure off."""
+        ...
+
     async def erase(self, tenant: str, user_id: str) -> tuple[SessionRef, ...]:
         """Forget a user: a tombstone first, then every key of theirs. Gives the sessions that were erased.
 
@@ -260,7 +291,11 @@ class TurnQueue(Protocol):
 
         Raises UserError `busy` (8 wait already, or `reject` and a turn runs or waits; for a retry: the
         turn is not the session's last, has not ended, or something is queued), `idempotency_conflict`,
-        `not_found` (retry of an unknown turn); SessionErased. When it returns, the message is in the log.
+        `not_found` (retry of an unknown turn), `moved`; SessionErased. When it returns, the message is in the log.
+
+        `on_busy`: `merge` puts the message into the session's last waiting turn that never started (same agent),
+        where there is one; the reply names that turn and `turn.queued` is repeated. `interrupt` first cancels what
+        runs or is parked. A turn that is parked for its user's approval goes on declined (`superseded`).
         """
         ...
 
@@ -280,7 +315,7 @@ class TurnQueue(Protocol):
     async def cancel(self, session: SessionRef, turn_id: str, by: str) -> TurnState:
         """Cancel a turn; gives the state that it is in afterwards.
 
-        Queued: ended here and now (`cancelled`). Running: its executor is told within milliseconds,
+        Queued or parked: ended here and now (`cancelled`). Running: its executor is told within milliseconds,
         the state stays `running` until the executor wrote `turn.cancelled`. Ended: nothing happens.
         Raises UserError `not_found`.
         """
@@ -300,6 +335,43 @@ class TurnQueue(Protocol):
 
     async def release(self, turn: TakenTurn) -> None:
         """Give a turn back at once (a drain): the next run does not count as an attempt."""
+        ...
+
+    async def release_node(self, node: str) -> int:
+        """Put the turns of a node that has died among the ready at once; gives how many. Their runs count."""
+        ...
+
+    async def approval(self, session: SessionRef, approval_id: str) -> PendingApproval:
+        """An approval of that session. Raises UserError `not_found`."""
+        ...
+
+    async def answer(
+        self,
+        session: SessionRef,
+        principal: Principal,
+        cid: str,
+        digest: str,
+        approval_id: str,
+        *,
+        approved: bool,
+        by: Approver,
+        arguments: str | None = None,
+        reason: str | None = None,
+    ) -> tuple[ApprovalState, bool]:
+        """Answer an approval; gives the state that it is in afterwards, and whether the cid was answered before.
+
+        The first answer wins: in one step `approval.resolved` and `turn.resumed` are appended, an `ApprovalAnswered`
+        is journalled, and the turn is ready, before all others; its next run does not count as an attempt.
+        Raises UserError `not_found`, `idempotency_conflict`.
+        """
+        ...
+
+    async def expire(self) -> int:
+        """Resolve approvals whose time is over as declined by `timeout`; gives how many. Called on a timer."""
+        ...
+
+    async def journal(self, principal: Principal, turn_id: str) -> TurnJournal:
+        """All that a turn wrote down, until a day after its end. Raises UserError `not_found`."""
         ...
 
     def on_ready(self, wake: Callable[[], None]) -> None:
@@ -332,6 +404,16 @@ class TurnWriter(Protocol):
         """
         ...
 
+    async def park(
+        self, events: Sequence[Event], journal: ApprovalAsked, ending: ParkedEnding
+    ) -> Literal["user", "interrupt", "operator", "erasure"] | None:
+        """Append the events (the last one is `turn.waiting`) and let go of the turn: no lease, no executor.
+
+        Gives who cancelled the turn meanwhile: then nothing was written and the run goes on to its end. None: parked,
+        this writer's last write.
+        """
+        ...
+
     async def end(self, events: Sequence[Event], history: HistoryEntry | None, record: TurnRecord) -> None:
         """The last append: the events (the last one ends the turn), history, books, and the session's next turn."""
         ...
@@ -344,6 +426,33 @@ class Feedbacks(Protocol):
         self, session: SessionRef, principal: Principal, cid: str, digest: str, record: FeedbackRecord
     ) -> None:
         """Keep a verdict, once a cid. Raises UserError `not_found` for a message that the session does not show."""
+        ...
+
+
+class Deliveries(Protocol):
+    """Answers on their way out through a channel that the server itself does not serve, such as WhatsApp.
+
+    The script that ends a turn puts its answer here, where it completed with a message and began on such a channel.
+    """
+
+    async def take(self, tenant: str, channel: str, limit: int) -> Sequence[Delivery]:
+        """Lease up to `limit` answers for 60 s each, oldest first; what is not reported then can be taken again."""
+        ...
+
+    async def report(
+        self,
+        principal: Principal,
+        delivery_id: str,
+        status: DeliveryStatus,
+        *,
+        external_id: str | None = None,
+        error: str | None = None,
+    ) -> DeliveryStatus:
+        """Say how far an answer got; gives the status that it has afterwards, which never goes backwards.
+
+        The first report takes it off the list, whatever it says and whoever held the lease; a change of status is
+        appended as `delivery.updated`. Known for 8 days. Raises UserError `not_found`.
+        """
         ...
 
 
@@ -419,6 +528,10 @@ class Books(Protocol):
 
     async def erase(self, tenant: str, user_id: str) -> int:
         """Delete a user's rows; gives how many. Numbers of the turns stay in the totals only without user."""
+        ...
+
+    async def erase_sessions(self, tenant: str, session_ids: Sequence[str]) -> int:
+        """The same for what belongs to these sessions."""
         ...
 
     async def ready(self) -> bool:

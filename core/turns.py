@@ -1,9 +1,10 @@
 """A turn from the inside: what was accepted, what was journalled, what goes on the books.
 
 queued ──take──▶ running ──end──▶ completed | failed | cancelled
-   ▲               │  │
-   │  lease gone    │  └─park──▶ parked (a later chapter)
-   └────reap────────┘
+   ▲               │  │                ▲
+   │  lease gone    │  └─park─▶ parked ─┘ cancel
+   ├────reap────────┘            │
+   └────answer, expiry, superseded
 """
 
 from __future__ import annotations
@@ -12,12 +13,17 @@ from typing import Any, Literal
 
 import msgspec
 
+from core.events import MessageCompleted
 from core.messages import Content, Message, ModelMessage, ToolCall
 from core.models import Effect, FinishReason, Usage
 
 TurnState = Literal["queued", "running", "parked", "completed", "failed", "cancelled"]
 Outcome = Literal["completed", "failed", "cancelled"]
 OnBusy = Literal["queue", "merge", "interrupt", "reject"]
+Approver = Literal["user", "operator"]
+ApprovalBy = Literal["user", "operator", "timeout", "superseded"]
+DeliveryStatus = Literal["sent", "delivered", "read", "failed"]
+ApprovalState = Literal["pending", "approved", "declined", "expired", "superseded", "cancelled"]
 
 
 class Principal(msgspec.Struct, frozen=True, kw_only=True):
@@ -106,7 +112,36 @@ class ToolReturned(
     duration_ms: int = 0
 
 
-JournalEntry = ModelCalled | ToolBegun | ToolReturned
+class ApprovalAsked(
+    msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="kind", tag="approval_asked"
+):
+    """A tool call waits for somebody's yes; written by the script that parks the turn."""
+
+    step: int
+    call_id: str
+    name: str
+    approval_id: str
+    approver: Approver
+    expires_ms: int
+
+
+class ApprovalAnswered(
+    msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="kind", tag="approval_answered"
+):
+    """The approval was answered, expired or made void; written by the script that makes the turn ready again."""
+
+    step: int
+    call_id: str
+    approval_id: str
+    approved: bool
+    by: ApprovalBy
+    arguments: str | None = None
+    """JSON of an object that takes the place of the model's arguments, checked already; None: the model's."""
+    reason: str | None = None
+    """What the approver said, for the model."""
+
+
+JournalEntry = ModelCalled | ToolBegun | ToolReturned | ApprovalAsked | ApprovalAnswered
 
 
 class TakenTurn(msgspec.Struct, frozen=True, kw_only=True):
@@ -201,6 +236,65 @@ class HistoryEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     turn_id: str
     messages: tuple[ModelMessage, ...]
     retry_of: str | None = None
+    once_calls: tuple[str, ...] = ()
+    """Names of the tools of effect `once` that were begun in this turn, or in those that it did again."""
+
+
+class ParkedEnding(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """How a parked turn ends if it is cancelled: composed by the run that parks it, because then nobody runs it.
+
+    `record` says `cancelled`; its `ended_ms` and `duration_ms`, and `completed.ts`, are those of the parking and are
+    set anew by whoever cancels.
+    """
+
+    completed: MessageCompleted | None = None
+    """Closes the message that was begun; None: none was."""
+    history: HistoryEntry
+    record: TurnRecord
+    shows_cost: bool = True
+    """Whether `turn.cancelled` may say what the turn cost (the agent's reveal policy)."""
+
+
+class PendingApproval(msgspec.Struct, frozen=True, kw_only=True):
+    """An approval as its approver's command finds it."""
+
+    approval_id: str
+    turn_id: str
+    call_id: str
+    name: str
+    approver: Approver
+    state: ApprovalState
+    expires_ms: int
+
+
+class TurnJournal(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """All that a turn wrote down, for its replay; kept for a day after the end."""
+
+    session: SessionRef
+    state: TurnState
+    input: TurnInput
+    entries: tuple[JournalEntry, ...]
+    record: TurnRecord | None = None
+    """Once ended."""
+
+
+class Delivery(msgspec.Struct, frozen=True, kw_only=True):
+    """An answer that is to leave by the channel on which its turn began, leased to one bridge for 60 s."""
+
+    delivery_id: str
+    session: SessionRef
+    message_id: str
+    channel: str
+    content: str
+    attempt: int
+
+
+class Erasure(msgspec.Struct, frozen=True, kw_only=True):
+    """A user who was forgotten, with the sessions of then; swept again 10 minutes later."""
+
+    tenant: str
+    user_id: str
+    session_ids: tuple[str, ...]
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):

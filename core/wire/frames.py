@@ -11,7 +11,7 @@ import msgspec
 
 from core.errors import ErrorCode
 from core.messages import Content, Message
-from core.turns import OnBusy
+from core.turns import DeliveryStatus, OnBusy
 from core.view import QueuedView, SessionView, TurnView
 from core.wire.limits import (
     FRAME_BYTES,
@@ -30,7 +30,6 @@ from core.wire.limits import (
     UserId,
 )
 
-DeliveryStatus = Literal["sent", "delivered", "read", "failed"]
 Echo = int | float | Annotated[str, msgspec.Meta(max_length=128)]
 """What a ping carries and its pong gives back."""
 
