@@ -2,7 +2,7 @@
 # A setting may be given on the line: `make run PORT=9000 LLM_MODEL=openai:gpt-4.1-mini`.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check bench format lock static clean
+.PHONY: help setup run test check chaos bench format lock static clean mutants
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -22,9 +22,17 @@ check: ## format, lint, types, arrows between packages, docs, Dockerfile, compos
 	@scripts/setup dev
 	@scripts/check
 
+chaos: ## kill and cut a cluster for minutes, judge what clients saw; ARGS="--profile rolling --seed 3 --seconds 60"
+	@scripts/setup dev
+	@.venv/bin/python -m tests.chaos $(ARGS)
+
 bench: ## measure speed beside a naive loop (1-2 minutes; ARGS=--full for the long run)
 	@scripts/setup dev
 	@.venv/bin/python -m bench $(ARGS)
+
+mutants: ## seed bugs into a cluster and show that the chaos checker sees each (half an hour; ARGS=NAME for some)
+	@scripts/setup dev
+	@.venv/bin/python -m tests.chaos.mutants $(ARGS)
 
 format: ## format the code and mend what can be mended
 	@scripts/setup dev

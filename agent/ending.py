@@ -7,19 +7,21 @@ from typing import Literal
 
 import msgspec
 
+from agent.approval_step import once_calls
 from agent.context import step_messages
 from agent.feed import BLANK_LINE
-from agent.loop import BAD_CALL, CALL_LIMIT, Finish
+from agent.loop import NEVER_RAN, OUTCOME_UNKNOWN, Finish
 from agent.run import Run
 from core.events import Event, ToolFailed, TurnCancelled, TurnCompleted, TurnEnd, TurnFailed
 from core.ids import trace_id
 from core.messages import AssistantMessage, Message, MessageStatus, ModelMessage, ToolMessage, UserMessage, content_text
 from core.models import Usage
-from core.turns import HistoryEntry, ToolReturned, ToolUse, TurnRecord
+from core.turns import HistoryEntry, ParkedEnding, ToolBegun, ToolReturned, ToolUse, TurnRecord
 
 CancelledBy = Literal["user", "interrupt", "operator", "erasure"]
 
 _CUT_RESULT = "The turn ended before this call gave a result."
+_UNKNOWN_RESULT = "The turn ended while this call ran: whether it took effect is unknown. Do not repeat it unasked."
 _NO_ANSWER = "[The answer failed and nothing was given.]"
 _STOPPED = "[The user stopped the answer before it began.]"
 
@@ -35,14 +37,14 @@ def closing_events(run: Run, finish: Finish, by: CancelledBy) -> list[Event]:
 
 
 def _tool_cut(run: Run, call_id: str, began_ms: int) -> ToolFailed:
-    now_ms = run.shared.clock.now_ms()
+    now_ms, unknown = run.shared.clock.now_ms(), call_id in _begun_once(run)
     return ToolFailed(
         session_id=run.turn.session.session_id,
         ts=now_ms,
         turn_id=run.turn.input.turn_id,
         call_id=call_id,
-        code="cancelled",
-        message="The turn ended first.",
+        code=OUTCOME_UNKNOWN if unknown else "cancelled",
+        message="The turn ended first; whether this took effect is unknown." if unknown else "The turn ended first.",
         duration_ms=now_ms - began_ms,
     )
 
@@ -93,7 +95,13 @@ def history_entry(run: Run, finish: Finish) -> HistoryEntry:
     assistant's and not empty; what was stopped is marked.
     """
     messages: list[ModelMessage] = [UserMessage(content=content_text(run.turn.input.content))]
-    messages += _with_all_results(step_messages(run.results))
+    steps = step_messages(run.results)
+    if finish.outcome == "completed" and steps and isinstance(steps[-1], AssistantMessage) and steps[-1].content:
+        # An answer may come with calls that nobody offered and nobody ran: they are no part of it.
+        steps[-1] = msgspec.structs.replace(
+            steps[-1], tool_calls=(), opaque=None if steps[-1].tool_calls else steps[-1].opaque
+        )
+    messages += _with_all_results(steps, _begun_once(run))
     cancelled = finish.outcome == "cancelled"
     if partial := _unfinished_text(run):
         messages.append(AssistantMessage(content=partial, cancelled=cancelled))
@@ -103,10 +111,26 @@ def history_entry(run: Run, finish: Finish) -> HistoryEntry:
             messages[-1] = msgspec.structs.replace(last, cancelled=True)
     else:
         messages.append(AssistantMessage(content=_STOPPED if cancelled else _NO_ANSWER))
-    return HistoryEntry(turn_id=run.turn.input.turn_id, messages=tuple(messages), retry_of=run.turn.input.retry_of)
+    return HistoryEntry(
+        turn_id=run.turn.input.turn_id,
+        messages=tuple(messages),
+        retry_of=run.turn.input.retry_of,
+        once_calls=once_calls(run),
+    )
 
 
-def _with_all_results(messages: Sequence[ModelMessage]) -> list[ModelMessage]:
+def parked_ending(run: Run) -> ParkedEnding:
+    """How the turn ends if it is cancelled while nobody runs it: as it would if it were cancelled now."""
+    finish = Finish(outcome="cancelled", finish_reason="cancelled")
+    return ParkedEnding(
+        completed=run.feed.completed("cancelled"),
+        history=history_entry(run, finish),
+        record=turn_record(run, finish),
+        shows_cost=run.agent.reveal != "title",
+    )
+
+
+def _with_all_results(messages: Sequence[ModelMessage], begun_once: frozenset[str]) -> list[ModelMessage]:
     answered = {message.call_id for message in messages if isinstance(message, ToolMessage)}
     whole: list[ModelMessage] = []
     for message in messages:
@@ -115,11 +139,26 @@ def _with_all_results(messages: Sequence[ModelMessage]) -> list[ModelMessage]:
         whole.append(message)
         if isinstance(message, AssistantMessage):
             whole.extend(
-                ToolMessage(call_id=call.call_id, name=call.name, content=_CUT_RESULT, failed=True)
+                ToolMessage(
+                    call_id=call.call_id,
+                    name=call.name,
+                    content=_UNKNOWN_RESULT if call.call_id in begun_once else _CUT_RESULT,
+                    failed=True,
+                )
                 for call in message.tool_calls
                 if call.call_id not in answered
             )
     return whole
+
+
+def _begun_once(run: Run) -> frozenset[str]:
+    """The calls of tools of effect `once` that were begun and gave no result: nobody knows what they did."""
+    returned = {entry.call_id for entry in run.results if isinstance(entry, ToolReturned)}
+    return frozenset(
+        entry.call_id
+        for entry in run.results
+        if isinstance(entry, ToolBegun) and entry.effect == "once" and entry.call_id not in returned
+    )
 
 
 def _unfinished_text(run: Run) -> str:
@@ -191,7 +230,7 @@ def tool_uses(run: Run) -> tuple[ToolUse, ...]:
             duration_ms=entry.duration_ms,
         )
         for entry in run.results
-        if isinstance(entry, ToolReturned) and entry.code not in (BAD_CALL, CALL_LIMIT)
+        if isinstance(entry, ToolReturned) and entry.code not in NEVER_RAN
     )
 
 

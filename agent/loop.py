@@ -2,6 +2,7 @@
 
     decide(results) ─▶ CallModel ─▶ the runner appends a ModelCalled ─▶ decide ...
                     ─▶ CallTools ─▶ one ToolReturned for each call   ─▶ decide ...
+                    ─▶ AskApproval ─▶ the turn is parked; the answer is an ApprovalAnswered ─▶ decide ...
                     ─▶ Finish
 
 The rules, in the order in which they are applied to the last model call:
@@ -11,6 +12,7 @@ The rules, in the order in which they are applied to the last model call:
 2. Tokens or money spent: the turn fails with `budget_exceeded`.
 3. Calls without a result: run them. More than `Limits.same_call` equal calls: `tool_loop`. Calls over
    `Limits.tool_calls` and calls that must not run again are refused, so each call has exactly one result.
+   Calls that need somebody's yes come last and one by one: each is asked for, and run or refused as answered.
 4. More than `Limits.corrections` steps with a bad call: `tool_failed`.
 5. Otherwise the next model call. The last one allowed is made without tools, so that the model answers
    with what it has.
@@ -20,18 +22,32 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from typing import Final
 
 import msgspec
 
 from core.errors import ErrorCode
 from core.messages import ToolCall
 from core.models import FinishReason, ToolSpec
-from core.turns import JournalEntry, Limits, ModelCalled, Outcome, ToolBegun, ToolReturned
+from core.turns import (
+    ApprovalAnswered,
+    ApprovalAsked,
+    Approver,
+    JournalEntry,
+    Limits,
+    ModelCalled,
+    Outcome,
+    ToolBegun,
+    ToolReturned,
+)
 
-BAD_CALL = "invalid_request"
+BAD_CALL: Final = "invalid_request"
 """The code of a result that says that the call itself was wrong; it counts against `Limits.corrections`."""
-OUTCOME_UNKNOWN = "outcome_unknown"
-CALL_LIMIT = "limit_reached"
+OUTCOME_UNKNOWN: Final = "outcome_unknown"
+CALL_LIMIT: Final = "limit_reached"
+NOT_APPROVED: Final = "not_approved"
+NEVER_RAN: Final = frozenset({BAD_CALL, CALL_LIMIT, NOT_APPROVED})
+"""The codes of results of calls that were not run; these calls do not count against `Limits.tool_calls`."""
 
 
 class CallModel(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,6 +70,8 @@ class PlannedCall(msgspec.Struct, frozen=True, kw_only=True):
     call: ToolCall
     spec: ToolSpec | None = None
     refusal: Refusal | None = None
+    arguments: str | None = None
+    """JSON that the approver put in the place of the model's arguments."""
 
 
 class CallTools(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,6 +79,18 @@ class CallTools(msgspec.Struct, frozen=True, kw_only=True):
 
     step: int
     groups: tuple[tuple[PlannedCall, ...], ...]
+
+
+class AskApproval(msgspec.Struct, frozen=True, kw_only=True):
+    """Ask whether a call may run, and park the turn until that is answered.
+
+    A call with wrong arguments is not asked for: it is answered with what is wrong (`BAD_CALL`).
+    """
+
+    step: int
+    call: ToolCall
+    spec: ToolSpec
+    approver: Approver
 
 
 class Finish(msgspec.Struct, frozen=True, kw_only=True):
@@ -73,11 +103,19 @@ class Finish(msgspec.Struct, frozen=True, kw_only=True):
     retryable: bool = False
 
 
-Instruction = CallModel | CallTools | Finish
+Instruction = CallModel | CallTools | AskApproval | Finish
 
 
-def decide(results: Sequence[JournalEntry], limits: Limits, specs: Mapping[str, ToolSpec]) -> Instruction:
-    """Say what comes next after `results`, the turn's whole journal in order."""
+def decide(
+    results: Sequence[JournalEntry],
+    limits: Limits,
+    specs: Mapping[str, ToolSpec],
+    approvals: Mapping[str, Approver] | None = None,
+) -> Instruction:
+    """Say what comes next after `results`, the turn's whole journal in order.
+
+    `approvals`: which tools need whose yes before they run; the names of tools that are not in `specs` mean nothing.
+    """
     calls = [entry for entry in results if isinstance(entry, ModelCalled)]
     if not calls:
         return _next_model_call(1, results, limits)
@@ -87,7 +125,7 @@ def decide(results: Sequence[JournalEntry], limits: Limits, specs: Mapping[str, 
     if spent := _overspent(calls, limits):
         return spent
     if pending := _pending(last, results):
-        return _answer_calls(last, pending, results, limits, specs)
+        return _answer_calls(last, pending, results, limits, specs, approvals or {})
     if _bad_steps(results) > limits.corrections:
         return _failed("tool_failed", "The model called a tool wrongly too often. Ask in other words.")
     return _next_model_call(last.step + 1, results, limits)
@@ -142,13 +180,23 @@ def _pending(last: ModelCalled, results: Sequence[JournalEntry]) -> list[ToolCal
     return [call for call in last.calls if call.call_id not in returned]
 
 
+def unanswered(results: Sequence[JournalEntry]) -> tuple[ApprovalAsked, ...]:
+    """The approvals that were asked for and not answered.
+
+    A run finds one only where the log lost what came after it: nobody can answer it any more, so `decide` asks anew.
+    """
+    answered = {entry.approval_id for entry in results if isinstance(entry, ApprovalAnswered)}
+    return tuple(entry for entry in results if isinstance(entry, ApprovalAsked) and entry.approval_id not in answered)
+
+
 def _answer_calls(
     last: ModelCalled,
     pending: Sequence[ToolCall],
     results: Sequence[JournalEntry],
     limits: Limits,
     specs: Mapping[str, ToolSpec],
-) -> CallTools | Finish:
+    approvals: Mapping[str, Approver],
+) -> CallTools | AskApproval | Finish:
     if repeated := _repeated(results, limits.same_call):
         return _failed("tool_loop", f"The model called {repeated!r} again and again with the same arguments.")
     room = limits.tool_calls - _calls_run(results)
@@ -158,11 +206,43 @@ def _answer_calls(
         if isinstance(entry, ToolBegun) and entry.step == last.step and entry.effect == "once"
     }
     planned: list[PlannedCall] = []
+    to_ask: list[AskApproval] = []
     for call in pending:
         refusal = _refusal(call, begun=call.call_id in begun_once, room=room, cut=last.finish_reason == "length")
-        planned.append(PlannedCall(call=call, spec=specs.get(call.name), refusal=refusal))
         room -= refusal is None
-    return CallTools(step=last.step, groups=_groups(planned))
+        spec, approver = specs.get(call.name), approvals.get(call.name)
+        if refusal is not None or spec is None or approver is None:
+            planned.append(PlannedCall(call=call, spec=spec, refusal=refusal))
+        elif (answer := _approval(last.step, call, results)) is None:
+            to_ask.append(AskApproval(step=last.step, call=call, spec=spec, approver=approver))
+        else:
+            planned.append(_answered(call, spec, answer))
+    return CallTools(step=last.step, groups=_groups(planned)) if planned else to_ask[0]
+
+
+def _approval(step: int, call: ToolCall, results: Sequence[JournalEntry]) -> ApprovalAnswered | None:
+    """The answer that counts for a call: the last one, whichever asking it was given to."""
+    for entry in reversed(results):
+        if isinstance(entry, ApprovalAnswered) and (entry.step, entry.call_id) == (step, call.call_id):
+            return entry
+    return None
+
+
+def _answered(call: ToolCall, spec: ToolSpec, answer: ApprovalAnswered) -> PlannedCall:
+    if answer.approved:
+        return PlannedCall(call=call, spec=spec, arguments=answer.arguments)
+    return PlannedCall(call=call, spec=spec, refusal=Refusal(code=NOT_APPROVED, message=_why_not(answer)))
+
+
+def _why_not(answer: ApprovalAnswered) -> str:
+    said = f" The reason given: {answer.reason}" if answer.reason else ""
+    why = {
+        "timeout": "Nobody allowed this call in time, so it was not run.",
+        "superseded": "The user wrote something else instead of allowing this call, so it was not run.",
+        "user": f"The user did not allow this call, so it was not run.{said}",
+        "operator": f"An operator did not allow this call, so it was not run.{said}",
+    }
+    return f"{why[answer.by]} Do not repeat it unless the user asks for it again; tell the user that it was not done."
 
 
 def _refusal(call: ToolCall, *, begun: bool, room: int, cut: bool) -> Refusal | None:
@@ -196,7 +276,7 @@ def _groups(planned: Sequence[PlannedCall]) -> tuple[tuple[PlannedCall, ...], ..
 
 
 def _calls_run(results: Sequence[JournalEntry]) -> int:
-    return sum(isinstance(entry, ToolReturned) and entry.code not in (BAD_CALL, CALL_LIMIT) for entry in results)
+    return sum(isinstance(entry, ToolReturned) and entry.code not in NEVER_RAN for entry in results)
 
 
 def _bad_steps(results: Sequence[JournalEntry]) -> int:
@@ -204,7 +284,10 @@ def _bad_steps(results: Sequence[JournalEntry]) -> int:
 
 
 def _repeated(results: Sequence[JournalEntry], allowed: int) -> str | None:
-    """The name of a tool asked for over `allowed` times with equal arguments; calls that never ran do not count."""
+    """The name of a tool asked for over `allowed` times with equal arguments.
+
+    Calls that never ran do not count, but for those that somebody did not allow: who is asked must not be pestered.
+    """
     not_run = {
         (entry.step, entry.call_id)
         for entry in results

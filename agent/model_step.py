@@ -1,4 +1,8 @@
-"""One step's model call: stream, show, journal. What fails before anything was shown is tried again, within bounds."""
+"""One step's model call: stream, show, journal. What breaks off is tried again, within bounds.
+
+A stream that broke is no answer: what it showed is cut back before the next try, so that no text is ever stitched from
+two calls.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +34,7 @@ from core.models import (
 from core.turns import ModelCalled, StepUse
 
 TRIES: Final = 3
-"""How often one model is called for a step while nothing was shown and the failure is retryable."""
+"""How often one model is called for a step, where its failure is retryable."""
 _BACKOFF_S: Final = 0.5
 _LONGEST_BACKOFF_S: Final = 8.0
 """A vendor that asks for a longer wait is not waited for: the next model is tried, or the turn fails retryably."""
@@ -43,7 +47,7 @@ async def call_model(run: Run, instruction: CallModel) -> None:
     base = run.feed.length
     for index, choice in enumerate(run.choices):
         try:
-            await _call_with_retries(run, choice, instruction)
+            await _call_with_retries(run, choice, instruction, base)
             return
         except ProviderError as error:
             if index + 1 == len(run.choices):
@@ -52,7 +56,7 @@ async def call_model(run: Run, instruction: CallModel) -> None:
             run.feed.reset(base, "failover")
 
 
-async def _call_with_retries(run: Run, choice: ModelChoice, instruction: CallModel) -> None:
+async def _call_with_retries(run: Run, choice: ModelChoice, instruction: CallModel, base: int) -> None:
     for attempt in range(1, TRIES + 1):
         call = _Call(run, choice, instruction)
         if attempt == 1:
@@ -71,9 +75,10 @@ async def _call_with_retries(run: Run, choice: ModelChoice, instruction: CallMod
                 reason=error.message,
                 attempt=attempt,
             )
-            if call.shown or not error.retryable or attempt == TRIES or wait_s > _LONGEST_BACKOFF_S:
+            if not error.retryable or attempt == TRIES or wait_s > _LONGEST_BACKOFF_S:
                 raise
         await asyncio.sleep(wait_s)
+        run.feed.reset(base, "recovery")
 
 
 def _backoff_s(attempt: int, retry_after_ms: int | None) -> float:
@@ -86,7 +91,6 @@ class _Call:
     """One model call by one provider."""
 
     def __init__(self, run: Run, choice: ModelChoice, instruction: CallModel) -> None:
-        self.shown = False
         self._run, self._choice, self._step = run, choice, instruction.step
         self._request = _request(run, choice, instruction)
         self._input_tokens = count_tokens(self._request.messages, run.shared.counter)
@@ -135,7 +139,6 @@ class _Call:
             case TextDelta(text=text):
                 if self._ttft_ms is None:
                     self._ttft_ms = self._elapsed_ms()
-                self.shown = True
                 self._texts.append(text)
                 self._run.feed.say(text)
                 self._count(len(text))

@@ -16,7 +16,7 @@ from core.ids import Ids
 from core.measurements import Measure
 from core.models import ToolSpec, Usage
 from core.ports import Pricing, Provider, Tools
-from core.turns import HistoryEntry, JournalEntry, ModelCalled, StepUse, TakenTurn, TurnInput
+from core.turns import Approver, HistoryEntry, JournalEntry, ModelCalled, StepUse, TakenTurn, TurnInput
 
 
 class ModelChoice(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,6 +61,8 @@ class Run:
     feed: Feed
     shared: Collaborators
     results: list[JournalEntry]
+    approvals: Mapping[str, Approver] = field(default_factory=dict)
+    """Which tools need whose yes before they run."""
     broken: list[StepUse] = field(default_factory=list)
     """Model calls of this run that did not end well but were begun to be answered: estimates, for the books."""
     open_calls: dict[str, int] = field(default_factory=dict)

@@ -1,6 +1,7 @@
 """Runs a turn: does what the loop decides, writes down each step before the next, and ends it exactly once.
 
     TakenTurn ─▶ Runner.run ─▶ call_model / call_tools, until decide says Finish ─▶ TurnWriter.end
+                                                     or says AskApproval ────────▶ TurnWriter.park
 
 What can stop a run in between: the user (turn.cancelled), the turn's time (turn.failed), a stale lease or a lost
 backend (nothing is written, another run goes on), a shutdown (CancelledError: nothing is written either).
@@ -11,31 +12,35 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 from collections.abc import Callable, Mapping, Sequence
-from typing import Final, assert_never
+from typing import Any, Final, assert_never
 
 from loguru import logger
 
+from agent.approval_step import approvals_of, asked_arguments, question, void_lost_approvals
 from agent.budget import TokenCounter
-from agent.ending import CancelledBy, closing_events, history_entry, total_tokens, turn_record
+from agent.ending import CancelledBy, closing_events, history_entry, parked_ending, total_tokens, turn_record
 from agent.feed import Feed
-from agent.loop import CallModel, CallTools, Finish, decide, failed_by
+from agent.loop import AskApproval, CallModel, CallTools, Finish, decide, failed_by
 from agent.model_step import call_model
 from agent.replay import take_over
 from agent.run import ChooseModels, Collaborators, Run
-from agent.settings import AgentConfig
+from agent.settings import AgentConfig, allowed_tools
 from agent.tool_step import call_tools
 from core.clock import Clock
 from core.errors import BackendError, ProsaError
 from core.ids import Ids
 from core.measurements import Measure, NoMeasure, TurnEnded
 from core.messages import content_text
-from core.models import ToolSpec
 from core.ports import Pricing, Tools, TurnWriter
 from core.turns import HistoryEntry, TakenTurn, TurnRecord
 from core.view import SessionView
 
 ATTEMPTS: Final = 3
 """A turn whose run died that often is not tried again."""
+
+_CANCELLED: Final = Finish(outcome="cancelled", finish_reason="cancelled")
+_Asking = tuple[AskApproval, dict[str, Any]]
+"""A call that waits for a yes, with its checked arguments."""
 
 OnCancel = Callable[[str, Callable[[str], None] | None], None]
 """`TurnQueue.on_cancel`: (turn_id, what to call with who cancelled; None: stop listening)."""
@@ -95,11 +100,13 @@ class Runner:
         history: Sequence[HistoryEntry] = (),
         shown: SessionView | None = None,
     ) -> TurnRecord | None:
-        """Run a taken turn to its end; gives its record, or None where another run goes on with it.
+        """Run a taken turn to its end, or until it waits for an approval.
 
-        `history`: `SessionStore.history`. `shown`: `SessionStore.view`, needed where `turn.attempt` is not 1 or the
-        journal is not empty. Raises CancelledError (a shutdown, after at most 2 s of cleanup), and nothing else but
-        a writer's own faults.
+        Gives its record; None where it is parked, or another run goes on with it.
+
+        `history`: `SessionStore.history`. `shown`: `SessionStore.view`, needed where `attempt` or `runs` of the
+        turn is not 1 or its journal is not empty. Raises CancelledError (a shutdown, after at most 2 s of cleanup),
+        and nothing else but a writer's own faults.
         """
         with logger.contextualize(session_id=turn.session.session_id, turn_id=turn.input.turn_id):
             execution = _Execution(turn, writer, self._shared)
@@ -111,7 +118,8 @@ class Runner:
                 return None
             finally:
                 self._on_cancel(turn.input.turn_id, None)
-            self._report(turn, record, execution.began_ms)
+            if record is not None:
+                self._report(turn, record, execution.began_ms)
             return record
 
     def _report(self, turn: TakenTurn, record: TurnRecord, began_ms: int) -> None:
@@ -156,8 +164,8 @@ class _Execution:
 
     async def run(
         self, agents: Mapping[str, AgentConfig], history: Sequence[HistoryEntry], shown: SessionView | None
-    ) -> TurnRecord:
-        """Work, then end. Raises BackendError where the run may not or cannot write."""
+    ) -> TurnRecord | None:
+        """Work, then end; None: the turn is parked. Raises BackendError where the run may not or cannot write."""
         turn = self._turn
         feed = Feed(
             turn=turn,
@@ -170,10 +178,15 @@ class _Execution:
         async with feed:
             run, problem = self._prepare(agents, history, feed)
             logger.info("turn.started", agent=turn.input.agent, attempt=turn.attempt, steps_done=len(run.model_calls))
-            if turn.attempt > 1 or turn.journal:
+            if turn.attempt > 1 or turn.runs > 1 or turn.journal:
                 take_over(feed, turn.input.turn_id, turn.journal, shown)
-            finish = problem or await self._work(run)
-            return await self._end(run, finish)
+                void_lost_approvals(run)
+            outcome = problem or await self._work(run)
+            if not isinstance(outcome, Finish):
+                if await self._park(run, *outcome):
+                    return None
+                outcome = _CANCELLED
+            return await self._end(run, outcome)
 
     def _prepare(
         self, agents: Mapping[str, AgentConfig], history: Sequence[HistoryEntry], feed: Feed
@@ -191,8 +204,9 @@ class _Execution:
             shared=self._shared,
             results=list(turn.journal),
         )
+        run.approvals = approvals_of(run)
         if self._cancelled_by is not None:
-            problem = Finish(outcome="cancelled", finish_reason="cancelled")
+            problem = _CANCELLED
         elif turn.attempt > ATTEMPTS:
             problem = failed_by("internal", "The answer broke off too often. Try again.", retryable=True)
         elif agent is None:
@@ -200,13 +214,16 @@ class _Execution:
         else:
             try:
                 run.choices = tuple(self._shared.choose_models(turn.input, agent))
-                run.specs = _allowed(agent, self._shared.tools)
+                run.specs = allowed_tools(agent, self._shared.tools.specs())
             except ProsaError as error:
                 problem = failed_by(error.code, error.message, retryable=error.retryable)
         return run, problem
 
-    async def _work(self, run: Run) -> Finish:
-        """Do what the loop decides until it says how the turn ends, or something else does."""
+    async def _work(self, run: Run) -> Finish | _Asking:
+        """Do what the loop decides until it says how the turn ends or what it waits for, or something else ends it.
+
+        The time that a turn is parked is none of its duration: each run has the whole of it.
+        """
         limit_s = run.agent.limits.duration_s
         scope = asyncio.timeout(limit_s)
         try:
@@ -219,7 +236,7 @@ class _Execution:
             if run.feed.failure is not None:
                 raise run.feed.failure from None
             if self._cancelled_by is not None:
-                return Finish(outcome="cancelled", finish_reason="cancelled")
+                return _CANCELLED
             if not scope.expired():
                 logger.exception("turn.crashed")
                 return failed_by("internal", "Something went wrong on our side. Try again.", retryable=True)
@@ -236,19 +253,39 @@ class _Execution:
         finally:
             self._scope = None
 
-    async def _follow_the_loop(self, run: Run) -> Finish:
+    async def _follow_the_loop(self, run: Run) -> Finish | _Asking:
         while True:
             await asyncio.sleep(0)  # a stop that was asked for meanwhile strikes here, also where nothing else waits
-            instruction = decide(run.results, run.agent.limits, run.specs)
+            instruction = decide(run.results, run.agent.limits, run.specs, run.approvals)
             match instruction:
                 case CallModel():
                     await call_model(run, instruction)
                 case CallTools():
                     await call_tools(run, instruction)
+                case AskApproval():
+                    arguments = await asked_arguments(run, instruction)
+                    if arguments is not None:
+                        return instruction, arguments
                 case Finish():
                     return instruction
                 case _:
                     assert_never(instruction)
+
+    async def _park(self, run: Run, instruction: AskApproval, arguments: dict[str, Any]) -> bool:
+        """Parking is one write, and this run's last; False: the turn was cancelled first, and is to be ended.
+
+        Raises BackendError.
+        """
+        left = await run.feed.finish()
+        if self._cancelled_by is None:
+            events, asked = question(run, instruction, arguments)
+            by = await self._writer.park([*left, *events], asked, parked_ending(run))
+            if by is None:
+                logger.info("turn.parked", name=asked.name, approver=asked.approver, approval_id=asked.approval_id)
+                return True
+            self._cancelled_by = by
+        run.feed.put(*left)
+        return False
 
     async def _end(self, run: Run, finish: Finish) -> TurnRecord:
         """The end is one write. Raises BackendError."""
@@ -265,10 +302,3 @@ def _cancelled_by(by: str) -> CancelledBy:
             return by
         case _:
             return "user"
-
-
-def _allowed(agent: AgentConfig, tools: Tools) -> dict[str, ToolSpec]:
-    """The tools that the agent may call, in the registry's order."""
-    names = {name for name in agent.tools if not name.endswith("*")}
-    beginnings = tuple(name[:-1] for name in agent.tools if name.endswith("*"))
-    return {spec.name: spec for spec in tools.specs() if spec.name in names or spec.name.startswith(beginnings)}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal
 
@@ -11,7 +12,8 @@ import yaml
 
 from agent.prompts import instructions
 from core.errors import SettingsError
-from core.turns import Limits
+from core.models import ToolSpec
+from core.turns import Approver, Limits
 
 Reveal = Literal["title", "summary", "full"]
 """What events show of the work: tools' titles only; also summaries, model and cost; also arguments and results."""
@@ -38,6 +40,10 @@ class AgentConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """`provider:model`s tried in order where the first fails; None: the server's `LLM_FALLBACKS`."""
     tools: tuple[str, ...] = ()
     """Names of the tools that it may call; a name ending in `*` stands for all that begin so."""
+    approvals: dict[str, Approver] = {}
+    """Tools that run only after somebody's yes, by name, and whose: `user` or `operator`."""
+    approval_timeout_s: float = 86_400.0
+    """How long that yes is waited for, in seconds (default: a day); then the call is refused and the turn goes on."""
     limits: Limits = Limits()
     language: str | None = None
     """BCP 47 of the answers; None: the language of the user's message."""
@@ -64,7 +70,21 @@ def parse_agent(text: str, *, source: str) -> AgentConfig:
     instructions(agent.instructions.id, agent.instructions.version, today=dt.date.min)  # there, or said at the start
     if agent.limits.steps < 1:
         raise SettingsError(f"{source}: limits.steps is {agent.limits.steps}, at least 1 is wanted")
+    if agent.approval_timeout_s < 1:
+        raise SettingsError(f"{source}: approval_timeout_s is {agent.approval_timeout_s:g}, at least 1 is wanted")
+    for name in agent.approvals:
+        if not _may_call(agent, name):
+            raise SettingsError(f"{source}: approvals names {name!r}, which is none of its tools")
     return agent
+
+
+def _may_call(agent: AgentConfig, name: str) -> bool:
+    return any(name.startswith(one[:-1]) if one.endswith("*") else name == one for one in agent.tools)
+
+
+def allowed_tools(agent: AgentConfig, specs: Iterable[ToolSpec]) -> dict[str, ToolSpec]:
+    """The tools that the agent may call, by name, in the order of `specs`."""
+    return {spec.name: spec for spec in specs if _may_call(agent, spec.name)}
 
 
 def load_agents(folder: Path) -> dict[str, AgentConfig]:

@@ -24,6 +24,8 @@ _RESULT_BYTES: Final = 32 * 1024
 _GRACE_S: Final = 5.0
 """How much longer than its own limit a tool may take before the runner gives it up."""
 
+_UNKNOWN: Final = " Whether it took effect is unknown. Do not call it again; tell the user."
+
 
 async def call_tools(run: Run, instruction: CallTools) -> None:
     """Answer every call. Raises BackendError where the journal cannot be written; a tool's failure is a result."""
@@ -47,6 +49,7 @@ class _Answer:
     def __init__(self, run: Run, step: int, planned: PlannedCall) -> None:
         self._run, self._step, self._call = run, step, planned.call
         self._spec, self._refusal = planned.spec, planned.refusal
+        self._edited = planned.arguments
         self._clock = run.shared.clock
         self._began_s = self._clock.monotonic_s()
 
@@ -69,14 +72,14 @@ class _Answer:
         except ToolError as error:
             self._failed(Refusal(code=error.code, message=error.message))
         except TimeoutError:
-            self._failed(Refusal(code="timeout", message=f"The tool did not answer in {spec.timeout_s:g} s."))
+            advice = _UNKNOWN if spec.effect == "once" else ""
+            self._failed(Refusal(code="timeout", message=f"The tool did not answer in {spec.timeout_s:g} s.{advice}"))
         except asyncio.CancelledError:
             raise
         except Exception:  # noqa: BLE001 - the task's outer edge: a tool's bug is the tool's failure, not the turn's
             logger.exception("tool.crashed", name=self._call.name)
-            self._failed(
-                Refusal(code="internal", message="The tool failed by a fault of its own. Do not call it again.")
-            )
+            advice = _UNKNOWN if spec.effect == "once" else " Do not call it again."
+            self._failed(Refusal(code="internal", message=f"The tool failed by a fault of its own.{advice}"))
         else:
             self._completed(spec, outcome)
 
@@ -84,7 +87,7 @@ class _Answer:
         if self._spec is None:
             known = ", ".join(self._run.specs) or "none"
             raise ToolError(f"There is no tool {self._call.name!r}. The tools are: {known}.")
-        return self._spec, self._run.shared.tools.check(self._call.name, self._call.arguments)
+        return self._spec, self._run.shared.tools.check(self._call.name, self._edited or self._call.arguments)
 
     async def _begin(self, spec: ToolSpec, arguments: dict[str, Any]) -> None:
         """Show the call; where a second run could do harm, it is in the journal before it begins."""
@@ -156,7 +159,7 @@ class _Answer:
             step=self._step,
             call_id=self._call.call_id,
             name=self._call.name,
-            content=content,
+            content=content if self._edited is None else f"{content}\n\n{_edited_note(self._edited)}",
             summary=summary[:SUMMARY_CHARACTERS],
             failed=code is not None,
             code=code,
@@ -179,6 +182,11 @@ class _Answer:
     def _name(self) -> str:
         """The tool's name for measurements: what a model made up would make a new label each time."""
         return self._call.name if self._spec is not None else "unknown"
+
+
+def _edited_note(arguments: str) -> str:
+    """What tells the model that its call, which stays in the history as it made it, ran otherwise."""
+    return f"[The call was allowed with other arguments, and these were used in place of yours: {arguments}]"
 
 
 def _cut(content: str, cap: int) -> str:

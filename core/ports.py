@@ -424,8 +424,12 @@ class Feedbacks(Protocol):
 
     async def put(
         self, session: SessionRef, principal: Principal, cid: str, digest: str, record: FeedbackRecord
-    ) -> None:
-        """Keep a verdict, once a cid. Raises UserError `not_found` for a message that the session does not show."""
+    ) -> bool:
+        """Keep a verdict, once a cid; gives whether that was answered before.
+
+        Raises UserError `not_found` for a message that the session does not show, `idempotency_conflict`, or the
+        refusal that was remembered.
+        """
         ...
 
 

@@ -1,10 +1,12 @@
 """A turn from the inside: what was accepted, what was journalled, what goes on the books.
 
 queued ──take──▶ running ──end──▶ completed | failed | cancelled
-   ▲               │  │                ▲
-   │  lease gone    │  └─park─▶ parked ─┘ cancel
-   ├────reap────────┘            │
-   └────answer, expiry, superseded
+                 │ ▲ │ ▲               ▲
+   lease gone ◀──┘ │ │ └─ answer, ──┐  │
+       └─reap, take┘ │   expiry, …  │  │
+                     └──park──▶ parked ┘ cancel
+
+A turn that lost its executor, or whose approval was answered, stays `running` and is among the ready again.
 """
 
 from __future__ import annotations
@@ -150,6 +152,9 @@ class TakenTurn(msgspec.Struct, frozen=True, kw_only=True):
     session: SessionRef
     input: TurnInput
     attempt: int
+    """Runs that count: with too many the turn fails."""
+    runs: int = 1
+    """All runs, those that were given back included: above 1 there may be a message to go on with."""
     fence: int
     nonce: str
     epoch: str

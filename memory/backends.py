@@ -11,8 +11,10 @@ import msgspec
 from core.clock import Clock, SystemClock
 from core.ids import Ids, SystemIds
 from core.measurements import Measure, NoMeasure
-from core.ports import EventLog, Feedbacks, Outbox, SessionStore, TurnQueue
+from core.ports import Deliveries, EventLog, Feedbacks, Outbox, SessionStore, TurnQueue
 from memory.connection import Database, running
+from memory.deliveries.deliveries import LEASE_MS as DELIVERY_LEASE_MS
+from memory.deliveries.deliveries import RedisDeliveries
 from memory.embedded import embedded_redis
 from memory.event_log.compactor import Compactor
 from memory.event_log.gate import Gate
@@ -23,6 +25,8 @@ from memory.keys import Keys
 from memory.outbox.outbox import RedisOutbox
 from memory.queue.control import Control
 from memory.queue.turns import LEASE_MS, RUNNING_TURNS, RedisTurnQueue
+from memory.sessions.erasing import SWEEP_AFTER_MS, Erasing
+from memory.sessions.merging import DUE_MS, Merging
 from memory.sessions.store import RedisSessions
 
 
@@ -34,6 +38,7 @@ class Memory(msgspec.Struct, frozen=True, kw_only=True):
     queue: TurnQueue
     outbox: Outbox
     feedbacks: Feedbacks
+    deliveries: Deliveries
     database: Database
     redis_url: str
     """Where Redis is; for the embedded one its unix socket."""
@@ -52,6 +57,10 @@ async def open_memory(
     partitions: int = 1,
     running_turns: int = RUNNING_TURNS,
     lease_ms: int = LEASE_MS,
+    delivery_lease_ms: int = DELIVERY_LEASE_MS,
+    merge_due_ms: int = DUE_MS,
+    sweep_after_ms: int = SWEEP_AFTER_MS,
+    fsync_before_ok: bool = False,
     clock: Clock | None = None,
     ids: Ids | None = None,
     measure: Measure | None = None,
@@ -60,14 +69,17 @@ async def open_memory(
 
     `node` names this process and must be unique. All nodes must agree on `partitions`. `running_turns` is how
     many turns of one tenant may run at once in each partition; `lease_ms` how long a turn stays an executor's
-    without a renewal. Raises SettingsError with one line where Redis
-    cannot be reached, is too old, would evict keys or holds another number of partitions, or another server
-    runs in `data_dir`.
+    without a renewal, `delivery_lease_ms` a delivery a bridge's; `merge_due_ms` and `sweep_after_ms` after how long a
+    merge that broke off is finished and an erased session swept again. With `fsync_before_ok` nothing is said to be
+    accepted before it is on Redis' disk.
+
+    Raises SettingsError with one line where Redis cannot be reached, is too old (7.2 is needed for
+    `fsync_before_ok`), would evict keys or holds another number of partitions, or another server runs in `data_dir`.
     """
     clock, ids, measure = clock or SystemClock(), ids or SystemIds(), measure or NoMeasure()
     async with AsyncExitStack() as stack:
         url = redis_url if redis_url is not None else await stack.enter_async_context(embedded_redis(data_dir))
-        database = Database(url, Keys(partitions), node)
+        database = Database(url, Keys(partitions), node, fsync_before_ok=fsync_before_ok)
         await database.check()
         hub = Hub(database, node)
         gate = Gate(database, ids)
@@ -97,11 +109,18 @@ async def open_memory(
         )
         await database.connecting()
         yield Memory(
-            sessions=RedisSessions(database, gate, ids, outbox),
+            sessions=RedisSessions(
+                database,
+                gate,
+                ids,
+                Merging(database, gate, due_ms=merge_due_ms),
+                Erasing(database, outbox, sweep_after_ms=sweep_after_ms),
+            ),
             log=log,
             queue=queue,
             outbox=outbox,
             feedbacks=RedisFeedbacks(gate),
+            deliveries=RedisDeliveries(database, gate, lease_ms=delivery_lease_ms),
             database=database,
             redis_url=url,
         )

@@ -1,6 +1,7 @@
 """The way to Redis: checked once at start, then two links that heal by themselves.
 
-One link carries the writes of runs, in order; the other everything else.
+One link carries the writes of runs, in order; the other everything else. With FSYNC_BEFORE_OK a third connection waits
+for the disk.
 """
 
 from __future__ import annotations
@@ -18,14 +19,17 @@ from redis.backoff import NoBackoff
 from redis.exceptions import AuthenticationError, RedisError, ResponseError
 
 from core.errors import BackendError, SettingsError
+from memory.fsync import Fsync, check_fsync
 from memory.keys import Keys
 from memory.link import Argument, Link, LinkLost, greet, info_fields
 from memory.scripts import Script
 
-CALL_PATIENCE_S: Final = 3.0
-"""How long a call waits for Redis to come back before it raises BackendError."""
+CALL_PATIENCE_S: Final = 2.0
+"""How long a call waits for Redis to come back before it raises BackendError; once Redis has been away for so long,
+calls fail at once, so that commands do not pile up behind each other."""
 WRITE_PATIENCE_S: Final = 15.0
 """The same for a run's writes: a short absence of Redis does not end a healthy run."""
+_PROMISES: Final = frozenset({b"accepted", b"duplicate"})
 _CONNECT_S: Final = 3.0
 _RESTART_S: Final = 0.2
 _OLDEST: Final = (7, 0)
@@ -36,12 +40,13 @@ Reply = list[Any]
 class Database:
     """Redis as the adapters see it. `run_tasks` must be running while it is used."""
 
-    def __init__(self, redis_url: str, keys: Keys, node: str) -> None:
+    def __init__(self, redis_url: str, keys: Keys, node: str, *, fsync_before_ok: bool = False) -> None:
         self._node = node
         self.keys = keys
         self._url = redis_url
         self._calls = Link("calls", self.make_connection, greeted=_mend_append_only_file)
         self._writes = Link("writes", self.make_connection)
+        self._fsync = Fsync(self.make_connection) if fsync_before_ok else None
 
     def make_connection(self, *, protocol: int = 3) -> AbstractConnection:
         """A connection of one's own, not yet connected, that never retries and never times a read out by itself."""
@@ -69,6 +74,8 @@ class Database:
                 memory = info_fields(await _ask(connection, "INFO", "memory"))
                 cluster = info_fields(await _ask(connection, "INFO", "cluster"))
                 check_server(server, memory, cluster)
+                if self._fsync is not None:
+                    await check_fsync(connection)
                 await self._check_partitions(connection)
         except AuthenticationError as error:
             raise SettingsError("REDIS_URL: Redis refuses the user name or password") from error
@@ -87,8 +94,10 @@ class Database:
             )
 
     async def run_links(self) -> None:
-        """Keep both links connected, until cancelled."""
+        """Keep the links connected, until cancelled."""
         async with asyncio.TaskGroup() as tasks:
+            if self._fsync is not None:
+                tasks.create_task(self._fsync.run(), name="redis-fsync")
             tasks.create_task(self._calls.run(), name="redis-calls")
             tasks.create_task(self._writes.run(), name="redis-writes")
 
@@ -107,8 +116,16 @@ class Database:
             raise SettingsError("REDIS_URL: Redis does not answer") from error
 
     async def call(self, script: Script, partition: int, *arguments: Argument, retry: bool = True) -> Reply:
-        """Run a script; while Redis is away, wait and (only with `retry`) run it again, up to CALL_PATIENCE_S."""
-        return await self._call(self._calls, script, partition, arguments, retry, CALL_PATIENCE_S)
+        """Run a script; while Redis is away, wait and (only with `retry`) run it again, up to CALL_PATIENCE_S.
+
+        Raises BackendError then, and at once where Redis has been away for so long already.
+        """
+        if self._calls.silent_s() > CALL_PATIENCE_S:
+            raise BackendError("Redis is away at the moment; try again.")
+        reply = await self._call(self._calls, script, partition, arguments, retry, CALL_PATIENCE_S)
+        if self._fsync is not None and script.promises and reply[0] in _PROMISES:
+            await self._fsync.reached(self._calls.instance)
+        return reply
 
     async def write(self, script: Script, partition: int, *arguments: Argument) -> Reply:
         """Run one of a run's idempotent writes, over the connection that keeps them in order."""
@@ -131,14 +148,14 @@ class Database:
                         reply = await link.call(script, prefix, arguments)
                     except LinkLost as error:
                         if not retry:
-                            raise BackendError("the connection to Redis was lost; try again") from error
+                            raise BackendError("The connection to Redis was lost; try again.") from error
                     else:
                         return cast(Reply, reply)
         except TimeoutError as error:
-            raise BackendError("Redis does not answer; try again") from error
+            raise BackendError("Redis does not answer at the moment; try again.") from error
         except ResponseError as error:
             logger.error("redis.refused", script=script.name, error=str(error))
-            raise BackendError(f"Redis refuses {script.name!r}") from error
+            raise BackendError("Something went wrong on our side; try again.") from error
 
 
 async def _mend_append_only_file(connection: AbstractConnection, instance: bytes) -> None:

@@ -68,6 +68,14 @@ class Link:
         self._queued: deque[_Call] = deque()
         self._sent: deque[_Call] = deque()
         self._work = asyncio.Event()
+        self._down_since: float | None = None
+
+    def silent_s(self) -> float:
+        """For how long Redis has given no sign of life although it should have: away, or an answer is due."""
+        now = asyncio.get_running_loop().time()
+        if not self.up.is_set():
+            return now - self._down_since if self._down_since is not None else 0.0
+        return now - self._sent[0].sent_at if self._sent else 0.0
 
     def call(self, script: Script, prefix: str, arguments: Sequence[Argument]) -> asyncio.Future[Any]:
         """Queue a script; the future gets its reply, LinkLost, or redis-py's ResponseError."""
@@ -89,6 +97,7 @@ class Link:
                     if self._greeted is not None:
                         await self._greeted(connection, self.instance)
                 failures = 0
+                self._down_since = None
                 self.up.set()
                 self._work.set()
                 await self._serve(connection)
@@ -98,6 +107,8 @@ class Link:
                 logger.debug("redis.link_lost", link=self.name, error=str(error))
             finally:
                 self.up.clear()
+                if self._down_since is None:
+                    self._down_since = asyncio.get_running_loop().time()
                 self._lose_sent()
                 await connection.disconnect(nowait=True)
 

@@ -18,16 +18,19 @@ class Script(msgspec.Struct, frozen=True, kw_only=True):
     text: bytes
     digest: bytes
     """SHA1 in hex, by which EVALSHA names it."""
+    promises: bool = False
+    """With `accepted` or `duplicate` it promises that something is kept: by FSYNC_BEFORE_OK, on the disk."""
 
 
-def _load(path: str, *shared: str) -> Script:
+def _load(path: str, *shared: str, promises: bool = False) -> Script:
     files = [*(f"lua/{name}.lua" for name in ("base", *shared)), f"{path}.lua"]
     text = b"\n".join((_FOLDER / file).read_bytes() for file in files)
-    return Script(name=path, text=text, digest=sha1(text, usedforsecurity=False).hexdigest().encode())
+    digest = sha1(text, usedforsecurity=False).hexdigest().encode()
+    return Script(name=path, text=text, digest=digest, promises=promises)
 
 
 APPEND: Final = _load("event_log/append", "events")
-END: Final = _load("event_log/end", "events", "ready")
+END: Final = _load("event_log/end", "events", "ready", "history", "deliveries")
 READ: Final = _load("event_log/read")
 VIEW: Final = _load("event_log/view")
 REBASE: Final = _load("event_log/rebase")
@@ -41,22 +44,44 @@ OPEN: Final = _load("sessions/open")
 FIND: Final = _load("sessions/find")
 HISTORY: Final = _load("sessions/history")
 ERASE_BEGIN: Final = _load("sessions/erase_begin")
-ERASE: Final = _load("sessions/erase", "ready")
+ERASE: Final = _load("sessions/erase", "ready", "deliveries")
+ERASE_MERGED: Final = _load("sessions/erase_merged")
 ERASE_DONE: Final = _load("sessions/erase_done")
+ERASE_DUE: Final = _load("sessions/erase_due")
+ERASE_SWEPT: Final = _load("sessions/erase_swept")
+MERGE_RESERVE: Final = _load("sessions/merge_reserve")
+MERGE_RELEASE: Final = _load("sessions/merge_release")
+MERGE_BEGIN: Final = _load("sessions/merge_begin", "events")
+MERGE_HISTORY: Final = _load("sessions/merge_history")
+MERGE_NAMES: Final = _load("sessions/merge_names")
+MERGE_DONE: Final = _load("sessions/merge_done")
+MERGE_DUE: Final = _load("sessions/merge_due")
 
-SUBMIT: Final = _load("queue/submit", "events", "ready", "replies")
-SEEN: Final = _load("queue/seen", "replies")
+SUBMIT: Final = _load("queue/submit", "events", "ready", "replies", "parked", promises=True)
+SEEN: Final = _load("queue/seen", "replies", promises=True)
 REMEMBER: Final = _load("queue/remember", "replies")
 TAKE: Final = _load("queue/take", "events")
 RENEW: Final = _load("queue/renew", "ready")
 REAP: Final = _load("queue/reap", "ready")
 RELEASE: Final = _load("queue/release", "ready")
+RELEASE_NODE: Final = _load("queue/release_node", "ready")
 CANCEL: Final = _load("queue/cancel", "events", "ready")
 TURN: Final = _load("queue/turn")
+JOURNAL: Final = _load("queue/journal")
+
+PARK: Final = _load("queue/park", "events", "ready")
+APPROVAL: Final = _load("queue/approval")
+ANSWER: Final = _load("queue/answer", "events", "ready", "replies", "parked", promises=True)
+EXPIRE: Final = _load("queue/expire", "events", "ready", "parked")
+CANCEL_PARKED: Final = _load("queue/cancel_parked", "events", "ready", "history", "parked")
 
 PENDING: Final = _load("outbox/pending")
 ACKNOWLEDGE: Final = _load("outbox/acknowledge")
 FORGET: Final = _load("outbox/forget")
-FEEDBACK: Final = _load("feedback/put", "replies")
+FEEDBACK: Final = _load("feedback/put", "replies", promises=True)
+
+OLDEST_DELIVERIES: Final = _load("deliveries/oldest", "deliveries")
+TAKE_DELIVERIES: Final = _load("deliveries/take", "deliveries")
+REPORT_DELIVERY: Final = _load("deliveries/report", "events", "deliveries")
 
 ALL: Final[tuple[Script, ...]] = tuple(value for value in list(globals().values()) if isinstance(value, Script))

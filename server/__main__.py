@@ -15,6 +15,7 @@ from loguru import logger
 
 from core.errors import SettingsError
 from metrics.logs import configure_logs
+from server import collector
 from server.settings import Settings, load_settings
 from server.uvicorn_protocol import WebSocketProtocol
 from server.wiring import build
@@ -79,6 +80,7 @@ async def serve(settings: Settings, listener: socket.socket) -> None:
                 timeout_graceful_shutdown=5,
             )
         )
+        collector.tame()
         serving = asyncio.create_task(server.serve(sockets=[listener]), name="http")
         _say_ready(settings)
         stopping = asyncio.create_task(stop.wait(), name="stop")

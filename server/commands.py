@@ -12,6 +12,7 @@ from core.turns import Principal, SessionRef
 from core.wire.codec import digest, encode, encode_ok
 from core.wire.frames import (
     ApprovalRespond,
+    DeliveryReady,
     DeliveryReport,
     DeliveryTake,
     FeedbackCreate,
@@ -23,10 +24,12 @@ from core.wire.frames import (
     TurnRetry,
     Typing,
 )
-from server.sessions import Sessions
+from server.sessions import Sessions, require_service
 
-SessionCommand = MessageSend | TurnCancel | TurnRetry | FeedbackCreate | HistoryGet | Typing
-LaterCommand = ApprovalRespond | SessionHandle | DeliveryTake | DeliveryReport
+SessionCommand = MessageSend | TurnCancel | TurnRetry | ApprovalRespond | FeedbackCreate | HistoryGet | Typing
+ServiceCommand = DeliveryTake | DeliveryReport
+"""They are about no session."""
+LaterCommand = SessionHandle
 """In the contract, not built yet: refused with a sentence that says so."""
 
 
@@ -71,6 +74,9 @@ async def execute(sessions: Sessions, speaker: Speaker, frame: SessionCommand) -
         case TurnCancel():
             state = await sessions.cancel(principal, session, frame.turn_id)
             return encode_ok(frame.cid, {"state": state})
+        case ApprovalRespond():
+            answered, duplicate = await sessions.approvals.respond(principal, session, frame, digest(frame))
+            return encode_ok(frame.cid, {"state": answered}, duplicate=duplicate)
         case FeedbackCreate():
             duplicate = await sessions.judge(
                 principal,
@@ -89,6 +95,32 @@ async def execute(sessions: Sessions, speaker: Speaker, frame: SessionCommand) -
             by = "user" if principal.user_id is not None or speaker.channel == "web" else "operator"
             await sessions.log.say_typing(session, by, frame.on)
             return None
+
+
+async def deliver(sessions: Sessions, principal: Principal, frame: ServiceCommand) -> list[bytes]:
+    """Do what a bridge asks; gives the encoded frames of the reply, its `ok` last. Raises UserError, BackendError."""
+    match frame:
+        case DeliveryTake():
+            require_service(principal, "take deliveries")
+            taken = await sessions.deliveries.take(principal.tenant, frame.channel, frame.limit)
+            ready = [
+                DeliveryReady(
+                    delivery_id=delivery.delivery_id,
+                    session_id=delivery.session.session_id,
+                    user_id=delivery.session.user_id,
+                    message_id=delivery.message_id,
+                    content=delivery.content,
+                    attempt=delivery.attempt,
+                )
+                for delivery in taken
+            ]
+            return [*map(encode, ready), encode_ok(frame.cid, {"count": len(ready)})]
+        case DeliveryReport():
+            require_service(principal, "report deliveries")
+            state = await sessions.deliveries.report(
+                principal, frame.delivery_id, frame.status, external_id=frame.external_id, error=frame.error
+            )
+            return [encode_ok(frame.cid, {"state": state})]
 
 
 def not_built(frame: LaterCommand) -> UserError:

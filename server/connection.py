@@ -1,13 +1,14 @@
 """One live connection: the wire machine on one side, cursors into sessions' logs on the other.
 
-It owns no task while it is idle. Replies and events leave through one short-lived flush task, which
-exists only while there is something to send; a peer that does not read stops that task and nothing else.
+It owns no task while it is idle. Commands are worked on one after the other, by a task that exists only while there
+are any; pings are answered meanwhile. What is sent, and how it is bounded, is `server/outbound.py`'s.
 """
 
 from __future__ import annotations
 
 import asyncio
-from typing import Final, Protocol
+from collections import deque
+from typing import Final
 
 from loguru import logger
 
@@ -15,9 +16,8 @@ from core.clock import Clock
 from core.errors import BackendError, ProsaError, UserError
 from core.turns import Principal, SessionRef
 from core.wire.close_codes import CloseCode
-from core.wire.codec import encode, encode_ok, join
+from core.wire.codec import Decoded, decode_client, encode, encode_ok
 from core.wire.frames import (
-    ApprovalRespond,
     ClientFrame,
     DeliveryReport,
     DeliveryTake,
@@ -27,7 +27,6 @@ from core.wire.frames import (
     Ping,
     Pong,
     SessionClose,
-    SessionErased,
     SessionHandle,
     SessionLive,
     SessionOpen,
@@ -39,30 +38,21 @@ from core.wire.frames import (
 )
 from core.wire.server_side import Action, Close, Handle, Send, ServerSide
 from server.auth import Authenticator
-from server.commands import SessionCommand, Speaker, execute, not_built
-from server.cursor import LIVE_TAIL_BYTES, Cursor
+from server.commands import ServiceCommand, SessionCommand, Speaker, deliver, execute, not_built
+from server.cursor import Cursor
+from server.outbound import Outbound, Transport
 from server.sessions import Sessions
 
-STALLED_S: Final = 30.0
-"""A peer that took nothing for so long is closed with 4003 (protocol.md, slow clients)."""
 SESSIONS_MOST: Final = 10_000
 """Sessions that one connection may have open."""
-
-
-class Transport(Protocol):
-    """What carries a connection's frames."""
-
-    async def send(self, frame: bytes) -> None:
-        """Send one text frame; waits while the peer does not read. Raises ConnectionError once closed."""
-        ...
-
-    async def close(self, code: int, reason: str) -> None:
-        """Close; harmless when repeated."""
-        ...
+WAITING_CHARS: Final = 64 * 1024
+"""Commands that wait for the one before them; with more the peer is read no further until they are done."""
+LAST_COMMANDS_S: Final = 5.0
+_PING_CHARS: Final = 256
 
 
 class Connection:
-    """A peer, its open sessions and what is still to be sent to it."""
+    """A peer, its open sessions and the commands that it gave."""
 
     def __init__(
         self,
@@ -76,85 +66,127 @@ class Connection:
         self._sessions = sessions
         self._authenticator = authenticator
         self._principal = principal
-        self._transport = transport
         self._clock = clock
         self._heartbeat = Heartbeat()
         self._machine = ServerSide(clock.monotonic_s(), self._heartbeat)
+        self._outbound = Outbound(transport, clock, self._forget)
         self._speakers: dict[str, Speaker] = {}
         self._cursors: dict[str, Cursor] = {}
-        self._ready: dict[str, Cursor] = {}  # cursors with something to send, oldest first
-        self._replies: list[bytes] = []
-        self._reply_bytes = 0
-        self._drained = asyncio.Event()
-        self._flush_task: asyncio.Task[None] | None = None
-        self._sending_since_s: float | None = None
-        self._closing: tuple[int, str] | None = None
-        self._closed = False
+        self._waiting: deque[str] = deque()
+        self._waiting_chars = 0
+        self._working: asyncio.Task[None] | None = None
+        self._worked = asyncio.Event()
+        self._leaving = False
 
     # what the transport calls
 
     async def on_text(self, text: str) -> None:
-        """Take a text frame; returns when its command was answered and the peer is not too far behind."""
-        await self._act(self._machine.receive_text(text, self._clock.monotonic_s()))
-        while self._reply_bytes > LIVE_TAIL_BYTES and not self._closed:
-            self._drained.clear()
-            await self._drained.wait()
+        """Take a text frame; returns when the peer may be read further. A ping never waits for a command."""
+        if self._leaving:
+            return
+        if self._working is None:
+            self._begin(self._machine.receive_text(text, self._clock.monotonic_s()))
+        elif _is_sign_of_life(text):
+            self._act(self._machine.receive_text(text, self._clock.monotonic_s()))
+        else:
+            self._waiting.append(text)
+            self._waiting_chars += len(text)
+        while self._waiting_chars > WAITING_CHARS and not self._outbound.closed:
+            self._worked.clear()
+            await self._worked.wait()
+        await self._outbound.room()
 
     async def on_binary(self) -> None:
         """Take a binary frame."""
-        await self._act(self._machine.receive_binary(self._clock.monotonic_s()))
+        self._act(self._machine.receive_binary(self._clock.monotonic_s()))
 
     async def refuse(self, code: CloseCode, reason: str) -> None:
         """Close before anything was said."""
-        self._machine.closed()
-        self._closing = (code, reason)
-        self._wake()
-        if self._flush_task is not None:
-            await asyncio.wait([self._flush_task])
+        self._close(code, reason)
+        await self._outbound.sent()
 
     async def end(self) -> None:
-        """The peer is gone: free everything."""
-        self._closed = True
+        """The peer is gone: free everything. What it said before it went is still done, for 5 s at most."""
+        await self._outbound.end()
+        self._worked.set()
+        if self._working is not None:
+            await asyncio.wait([self._working], timeout=LAST_COMMANDS_S)
         self._machine.closed()
-        self._drained.set()
+        if self._working is not None:
+            self._working.cancel()
+            await asyncio.wait([self._working])
         for cursor in self._cursors.values():
             cursor.close()
         self._cursors.clear()
-        self._ready.clear()
-        if self._flush_task is not None:
-            self._flush_task.cancel()
-            await asyncio.wait([self._flush_task])
 
     # what the node calls
 
-    async def tick(self) -> None:
-        """Do what is due: open deadline, heartbeat, stalled peers, a flush that Redis had interrupted."""
+    def tick(self) -> None:
+        """Do what is due: open deadline, heartbeat, stalled peers, a read that Redis did not answer."""
         now_s = self._clock.monotonic_s()
-        if self._sending_since_s is not None and now_s - self._sending_since_s > STALLED_S:
-            await self._abort(CloseCode.TOO_SLOW, "nothing was read for 30 s")
-            return
+        self._outbound.tick(now_s)
         deadline_s = self._machine.deadline_s()
         if deadline_s is not None and now_s >= deadline_s:
-            await self._act(self._machine.tick(now_s))
-        if self._ready:
-            self._wake()
+            self._act(self._machine.tick(now_s))
 
     def drain(self, reconnect_in_ms: int) -> None:
-        """Say that this node goes away, and close with 1012."""
-        self._reply(encode(Draining(reconnect_in_ms=reconnect_in_ms)))
-        self._close(CloseCode.RESTARTING, "restarting")
+        """Say that this node goes away, and when to be elsewhere; until then everything goes on."""
+        self._outbound.reply(encode(Draining(reconnect_in_ms=reconnect_in_ms)))
+
+    def leave(self) -> None:
+        """Close with 1012 as soon as the commands that were given are answered."""
+        self._leaving = True
+        if self._working is None:
+            self._close(CloseCode.RESTARTING, "restarting")
+
+    def drop(self) -> None:
+        """Close with 1012 at once."""
+        self._machine.closed()
+        self._outbound.drop(CloseCode.RESTARTING, "restarting")
 
     # commands
 
-    async def _act(self, actions: list[Action]) -> None:
+    def _begin(self, actions: list[Action]) -> None:
+        """Do what needs no waiting at once, the rest in a task."""
+        if not any(isinstance(action, Handle) for action in actions):
+            self._act(actions)
+            return
+        work = self._work(actions)
+        self._working = asyncio.get_running_loop().create_task(work, name="connection.work")
+
+    async def _work(self, actions: list[Action]) -> None:
+        try:
+            while True:
+                await self._do(actions)
+                await self._outbound.room()
+                if not self._waiting:
+                    return
+                text = self._waiting.popleft()
+                self._waiting_chars -= len(text)
+                self._worked.set()
+                actions = self._machine.receive_text(text, self._clock.monotonic_s())
+        finally:
+            self._working = None
+            self._worked.set()
+            if self._leaving:
+                self._close(CloseCode.RESTARTING, "restarting")
+
+    async def _do(self, actions: list[Action]) -> None:
+        for action in actions:
+            if isinstance(action, Handle):
+                await self._handle(action.frame)
+            else:
+                self._act([action])
+
+    def _act(self, actions: list[Action]) -> None:
         for action in actions:
             match action:
                 case Send(payload):
-                    self._reply(payload)
+                    self._outbound.reply(payload)
                 case Close(code, reason):
                     self._close(code, reason)
-                case Handle(frame):
-                    await self._handle(frame)
+                case Handle():
+                    raise AssertionError("a command is worked on by a task")
 
     async def _handle(self, frame: ClientFrame) -> None:
         re = getattr(frame, "cid", None)
@@ -164,21 +196,29 @@ class Connection:
                     await self._open(frame)
                 case SessionClose():
                     self._forget(frame.session_id)
-                    self._reply(encode_ok(frame.cid, {}))
-                case ApprovalRespond() | SessionHandle() | DeliveryTake() | DeliveryReport():
+                    self._outbound.reply(encode_ok(frame.cid, {}))
+                case SessionHandle():
                     raise not_built(frame)
+                case DeliveryTake() | DeliveryReport():
+                    await self._deliver(frame)
                 case Ping() | Pong():
                     pass
                 case _:
                     await self._command(frame)
         except ProsaError as error:
             if not isinstance(frame, Typing):
-                self._reply(error_frame(re, error))
+                self._outbound.reply(error_frame(re, error))
             if isinstance(frame, SessionOpen):
                 self._open_failed(error)
         except Exception:  # noqa: BLE001 - the outer edge of a command
             logger.exception("command.failed")
-            self._reply(error_frame(re, BackendError("Something went wrong on our side; try again.")))
+            self._outbound.reply(error_frame(re, BackendError("Something went wrong on our side; try again.")))
+
+    async def _deliver(self, frame: ServiceCommand) -> None:
+        if self._principal is None:
+            raise UserError("Send session.open first.", code="unauthorized")
+        for reply in await deliver(self._sessions, self._principal, frame):
+            self._outbound.reply(reply)
 
     async def _command(self, frame: SessionCommand) -> None:
         speaker = self._speakers.get(frame.session_id)
@@ -186,7 +226,7 @@ class Connection:
             raise UserError("This session is not open on this connection; send session.open first.", code="not_found")
         reply = await execute(self._sessions, speaker, frame)
         if reply is not None:
-            self._reply(reply)
+            self._outbound.reply(reply)
 
     async def _open(self, frame: SessionOpen) -> None:
         principal = self._authenticate(frame)
@@ -200,6 +240,7 @@ class Connection:
             self._sessions.store,
             lambda: self._on_work(session.session_id),
             self._on_typing,
+            self._outbound.tail,
         )
         resume = (frame.resume.epoch, frame.resume.seq) if frame.resume is not None else None
         try:
@@ -214,18 +255,17 @@ class Connection:
             session_id=session.session_id,
             user_id=session.user_id,
             epoch=opening.head.epoch,
-            head=max(opening.head.seq, opening.live_seq),
+            head=max(opening.head.seq, cursor.position),
             recovered=opening.recovered,
             reason=opening.reason,
             heartbeat=self._heartbeat,
             limits=WireLimits(),
         )
-        self._reply(encode(opened))
+        self._outbound.reply(encode(opened))
         if opening.snapshot is not None:
-            self._reply(encode(Snapshot.of(session.session_id, opening.snapshot)))
-        for payload in opening.events:
-            self._reply(payload)
-        self._reply(encode(SessionLive(session_id=session.session_id, seq=opening.live_seq)))
+            self._outbound.reply(encode(Snapshot.of(session.session_id, opening.snapshot)))
+        if opening.live_seq is not None:
+            self._outbound.reply(encode(SessionLive(session_id=session.session_id, seq=opening.live_seq)))
         locale = frame.client.locale if frame.client is not None else None
         self._speakers[session.session_id] = Speaker(
             principal=principal, session=session, channel=frame.channel or "web", locale=locale
@@ -233,7 +273,7 @@ class Connection:
         self._cursors[session.session_id] = cursor
         self._machine.opened()
         if cursor.has_work:
-            self._on_work(session.session_id)
+            self._outbound.on_work(session.session_id, cursor)
 
     def _authenticate(self, frame: SessionOpen) -> Principal:
         if frame.ticket is not None:
@@ -251,108 +291,33 @@ class Connection:
 
     def _forget(self, session_id: str) -> None:
         self._speakers.pop(session_id, None)
-        self._ready.pop(session_id, None)
+        self._outbound.drop_session(session_id)
         cursor = self._cursors.pop(session_id, None)
         if cursor is not None:
             cursor.close()
 
-    # sending
-
-    def _reply(self, frame: bytes) -> None:
-        self._replies.append(frame)
-        self._reply_bytes += len(frame)
-        self._wake()
-
     def _on_work(self, session_id: str) -> None:
         cursor = self._cursors.get(session_id)
         if cursor is not None:
-            self._ready[session_id] = cursor
-            self._wake()
+            self._outbound.on_work(session_id, cursor)
 
     def _on_typing(self, session: SessionRef, by: str, on: bool) -> None:
-        if self._reply_bytes < LIVE_TAIL_BYTES:
-            self._reply(encode(TypingSignal(session_id=session.session_id, by=by, on=on)))
+        if not self._outbound.is_full:
+            self._outbound.reply(encode(TypingSignal(session_id=session.session_id, by=by, on=on)))
 
     def _close(self, code: CloseCode, reason: str) -> None:
-        if self._closing is None:
-            self._closing = (code, reason)
-            self._machine.closed()
-        self._wake()
-
-    def _wake(self) -> None:
-        if self._flush_task is None and not self._closed:
-            self._flush_task = asyncio.get_running_loop().create_task(self._flush(), name="connection.flush")
-
-    async def _flush(self) -> None:
-        try:
-            while not self._closed and (self._replies or self._ready):
-                try:
-                    await self._send_next()
-                except BackendError as error:
-                    logger.debug("connection.waits", reason=error.message)
-                    if not self._replies:  # else they go out first
-                        break  # `tick` tries again
-            if self._closing is not None and not self._closed:
-                self._closed = True
-                await self._transport.close(*self._closing)
-        except ConnectionError:
-            self._closed = True  # the transport tells the receiving side
-        except Exception:  # noqa: BLE001 - the outer edge of a task: the peer is told to come back
-            logger.exception("connection.failed")
-            self._closed = True
-            await self._transport.close(CloseCode.INTERNAL, "internal")
-        finally:
-            self._sending_since_s = None
-            self._flush_task = None
-            self._drained.set()
-
-    async def _send_next(self) -> None:
-        frames = self._replies
-        self._replies, self._reply_bytes = [], 0
-        await self._gather(frames)
-        if frames:
-            self._sending_since_s = self._clock.monotonic_s()
-            await self._transport.send(join(frames))
-            self._sending_since_s = None
-        self._drained.set()
-
-    async def _gather(self, frames: list[bytes]) -> None:
-        """Add what the ready cursors have; what was gathered goes out even where Redis fails midway."""
-        for session_id in list(self._ready):
-            cursor = self._ready.get(session_id)
-            if cursor is None:  # closed while another one was read
-                continue
-            if cursor.erased:
-                frames.append(encode(SessionErased(session_id=session_id)))
-                self._forget(session_id)
-                self._close(CloseCode.ERASED, "erased")
-                continue
-            try:
-                view, payloads = await cursor.next_payloads()
-            except BackendError:
-                if not frames:
-                    raise
-                return
-            except UserError:  # Redis has lost the session: the client comes back and opens another
-                logger.warning("session.lost", session_id=session_id)
-                self._forget(session_id)
-                self._close(CloseCode.INTERNAL, "the session is gone")
-                continue
-            if view is not None:
-                frames.append(encode(Snapshot.of(session_id, view)))
-                frames.append(encode(SessionLive(session_id=session_id, seq=view.seq)))
-            frames.extend(payloads)
-            if not cursor.has_work and self._ready.get(session_id) is cursor:
-                del self._ready[session_id]
-
-    async def _abort(self, code: CloseCode, reason: str) -> None:
-        """Close although a send is blocked."""
-        self._closed = True
         self._machine.closed()
-        self._drained.set()
-        if self._flush_task is not None:
-            self._flush_task.cancel()
-        await self._transport.close(code, reason)
+        self._outbound.close(code, reason)
+
+
+def _is_sign_of_life(text: str) -> bool:
+    if len(text) > _PING_CHARS:
+        return False
+    match decode_client(text):
+        case Decoded(frame=Ping() | Pong()):
+            return True
+        case _:
+            return False
 
 
 def error_frame(re: str | None, error: ProsaError) -> bytes:
@@ -364,6 +329,7 @@ def error_frame(re: str | None, error: ProsaError) -> bytes:
             message=error.message,
             retryable=error.retryable,
             retry_after_ms=error.retry_after_ms,
+            session_id=error.moved_to,
             duplicate=error.duplicate,
         )
     )

@@ -1,30 +1,54 @@
 """A reader's place in one session's log: what was handed on, what waits, and how it catches up.
 
-Used by every transport. It never buffers without bound: past `LIVE_TAIL_BYTES` the live tail is
-dropped and the reader is fed from the log at the pace at which it reads.
+Used by every transport. It never buffers without bound: when the `Tail` is full, what waits is dropped and
+the reader is fed from the log, piece by piece, at the pace at which it reads.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
 import msgspec
 
 from core.errors import BackendError, SessionErased
-from core.ports import EventLog, SessionHead, SessionStore
+from core.ports import EventLog, LogSlice, SessionHead, SessionStore
 from core.turns import SessionRef
 from core.view import SessionView, trimmed
 
-LIVE_TAIL_BYTES: Final = 256 * 1024
-"""What one reader may leave unread before it is fed from the log (protocol.md, Heartbeat, slow clients)."""
-CATCH_UP_BYTES: Final = 64 * 1024
+LIVE_TAIL_BYTES: Final = 96 * 1024
+"""What may wait in memory for one connection, before it is fed from the log: its part of the 256 KiB that a peer
+may leave unread (protocol.md, Heartbeat, slow clients; `server/outbound.py` has the other parts)."""
+CATCH_UP_BYTES: Final = 32 * 1024
 """How much of the log is read at a time for a reader that is behind."""
 
 MissReason = Literal["epoch", "trimmed", "ahead"]
 _Raws = msgspec.json.Decoder(list[msgspec.Raw])
+
+
+class Tail:
+    """Room for what waits, shared by all cursors of a connection."""
+
+    def __init__(self, limit_bytes: int = LIVE_TAIL_BYTES) -> None:
+        self._left = limit_bytes
+
+    def take(self, size: int) -> bool:
+        """Take room, or say that there is none."""
+        if size > self._left:
+            return False
+        self._left -= size
+        return True
+
+    def give(self, size: int) -> None:
+        """Give room back."""
+        self._left += size
+
+    @property
+    def left(self) -> int:
+        """Room that is left, in bytes."""
+        return self._left
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,9 +59,20 @@ class Opening:
     recovered: bool
     reason: MissReason | None
     snapshot: SessionView | None
-    events: tuple[bytes, ...]
-    """Payloads (JSON arrays of events) to hand on, in order, after the snapshot."""
-    live_seq: int
+    live_seq: int | None
+    """All up to it is in the snapshot; None: `read_on` gives what was missed, and says when the reader is live."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Batch:
+    """A piece of what a reader is to be given, in this order."""
+
+    snapshot: SessionView | None = None
+    """Replaces all: the log began anew, or was cut under a slow reader."""
+    payloads: Sequence[bytes] = ()
+    """JSON arrays of events."""
+    live_seq: int | None = None
+    """All up to it was given now: the reader that was being brought to the head is there."""
 
 
 class Cursor:
@@ -50,6 +85,7 @@ class Cursor:
         store: SessionStore,
         wake: Callable[[], None],
         on_typing: Callable[[SessionRef, str, bool], None] | None = None,
+        tail: Tail | None = None,
     ) -> None:
         self.session = session
         self.erased = False
@@ -57,10 +93,12 @@ class Cursor:
         self._store = store
         self._wake = wake
         self._on_typing = on_typing
+        self._tail = tail or Tail()
         self._epoch = ""
         self._position = 0
         self._pending: deque[tuple[str, int, int, bytes]] = deque()
-        self._pending_bytes = 0
+        self._owed: list[bytes] = []  # read already, to be handed on before all that waits
+        self._live_due = False
         self._behind = False
         self._seen = 0  # the last seq that was told of while behind
         self._new_epoch = False
@@ -69,13 +107,18 @@ class Cursor:
 
     @property
     def position(self) -> int:
-        """The last seq that was handed on."""
+        """The last seq that was handed on, or is owed."""
         return self._position
 
     @property
+    def must_read(self) -> bool:
+        """Whether `read_on` has to be asked before `live` gives anything."""
+        return self._behind or self._new_epoch or self._live_due or bool(self._owed)
+
+    @property
     def has_work(self) -> bool:
-        """Whether `next_payloads` would give something or must be asked."""
-        return bool(self._pending) or self._behind or self._new_epoch or self.erased
+        """Whether there is something to hand on, or to find out."""
+        return bool(self._pending) or self.must_read or self.erased
 
     async def open(self, resume: tuple[str, int] | None = None, *, with_snapshot: bool = True) -> Opening:
         """Attach, and say what brings the reader to the log's head: the missed events, or a snapshot."""
@@ -83,38 +126,49 @@ class Cursor:
         head = self._head
         reason: MissReason | None = None
         if resume is not None:
-            epoch, seq = resume
-            missed, reason = await self._missed(epoch, seq)
-            if missed is not None:
-                return Opening(
-                    head=head, recovered=True, reason=None, snapshot=None, events=missed, live_seq=self._position
-                )
+            reason = await self._resume(*resume)
+            if reason is None:
+                return Opening(head=head, recovered=True, reason=None, snapshot=None, live_seq=None)
         if not with_snapshot and resume is None:
             self._position = head.seq
-            return Opening(head=head, recovered=False, reason=None, snapshot=None, events=(), live_seq=head.seq)
+            return Opening(head=head, recovered=False, reason=None, snapshot=None, live_seq=head.seq)
         view = await self._snapshot()
-        return Opening(head=head, recovered=False, reason=reason, snapshot=view, events=(), live_seq=view.seq)
+        return Opening(head=head, recovered=False, reason=reason, snapshot=view, live_seq=view.seq)
+
+    async def next_batch(self) -> Batch:
+        """What is next, for a reader that takes one piece after the other: as `read_on`, else as `live`."""
+        return await self.read_on() if self.must_read else Batch(payloads=self.live())
 
     async def next_payloads(self) -> tuple[SessionView | None, list[bytes]]:
-        """A snapshot where the log began anew or was cut under a slow reader, and the payloads that are next.
+        """The same, for a reader that does not care when it is live."""
+        batch = await self.next_batch()
+        return batch.snapshot, list(batch.payloads)
+
+    async def read_on(self) -> Batch:
+        """The next piece of what the reader is behind by.
 
         Raises BackendError while Redis is away (ask again: nothing is lost), UserError where it has lost the session.
         """
         try:
             if self._new_epoch:
-                return await self._restart(), []
+                return await self._restart()
+            if self._owed:
+                owed, self._owed = self._owed, []
+                return Batch(payloads=owed, live_seq=self._arrival())
             if self._behind:
                 return await self._catch_up()
         except SessionErased:  # nobody else tells a reader that was between two attachments
             self.erased = True
-            return None, []
-        return None, self._live()
+            self._new_epoch = self._behind = self._live_due = False
+        return Batch(live_seq=self._arrival())
 
-    def _live(self) -> list[bytes]:
+    def live(self, limit_bytes: int | None = None) -> list[bytes]:
+        """What waits in memory, about so much at most; nothing while the reader must read."""
         payloads: list[bytes] = []
-        while self._pending:
+        size = 0
+        while self._pending and not self.must_read and (limit_bytes is None or size < limit_bytes):
             epoch, first, last, payload = self._pending.popleft()
-            self._pending_bytes -= len(payload)
+            self._tail.give(len(payload))
             if epoch != self._epoch or last <= self._position:
                 continue
             if first > self._position + 1:
@@ -122,6 +176,7 @@ class Cursor:
                 self._seen = max(self._seen, last)
                 break
             payloads.append(_after(first, payload, self._position))
+            size += len(payload)
             self._position = last
         return payloads
 
@@ -129,18 +184,18 @@ class Cursor:
         """Stop reading, for good."""
         self._closed = True
         self._detach()
+        self._drop_pending()
 
     # LogReader
 
     def on_events(self, epoch: str, first_seq: int, last_seq: int, payload: bytes) -> None:
         """Take a run of events that was appended."""
-        if not self._behind and self._pending_bytes + len(payload) > LIVE_TAIL_BYTES:
+        if not self._behind and not self._tail.take(len(payload)):
             self._fall_behind()
         if self._behind:
             self._seen = max(self._seen, last_seq)
         else:
             self._pending.append((epoch, first_seq, last_seq, payload))
-            self._pending_bytes += len(payload)
         self._wake()
 
     def on_epoch(self, epoch: str) -> None:
@@ -167,39 +222,34 @@ class Cursor:
 
     async def _attach(self) -> None:
         self._detach()
-        self._pending.clear()
-        self._pending_bytes = 0
-        self._behind = self._new_epoch = False
+        self._drop_pending()
+        self._owed = []
+        self._behind = self._new_epoch = self._live_due = False
         self._seen = 0
         self._head = await self._log.attach(self.session, self)
         self._attached = True
         if self._closed:
             self._detach()
-            raise BackendError("The reader was closed.")
+            raise BackendError("The session was closed while it was being opened; open it again.")
         self._epoch = self._head.epoch
         self._position = self._head.seq
 
-    async def _missed(self, epoch: str, seq: int) -> tuple[tuple[bytes, ...] | None, MissReason | None]:
-        """Everything after `seq` up to the head at least, or why it cannot be had."""
+    async def _resume(self, epoch: str, seq: int) -> MissReason | None:
+        """Begin after `seq`, with a first piece of what came since; or say why that cannot be."""
         if epoch != self._head.epoch:
-            return None, "epoch"
-        if seq > self._head.seq and await self._log.read(self.session, epoch, seq) is None:
-            return None, "ahead"  # else this node has not heard yet what the reader was told by another
-        payloads: list[bytes] = []
-        position = seq
-        while position < self._head.seq:
-            part = await self._log.read(self.session, epoch, position)
-            if part is None or not part.chunks:
-                return None, "trimmed"
-            for first, last, payload in part.chunks:
-                if last <= position:
-                    continue
-                if first > position + 1:
-                    return None, "trimmed"
-                payloads.append(_after(first, payload, position))
-                position = last
-        self._position = position
-        return tuple(payloads), None
+            return "epoch"
+        part = await self._log.read(self.session, epoch, seq, CATCH_UP_BYTES)
+        if part is None:  # else, where it is ahead of us: this node has not heard yet what another told the reader
+            return "ahead" if seq > self._head.seq else "trimmed"
+        self._position = seq
+        owed = self._follow(part)
+        if owed is None:
+            return "trimmed"
+        self._owed, self._live_due = owed, True
+        if not part.complete:
+            self._fall_behind()
+            self._seen = max(self._seen, part.head)
+        return None
 
     async def _snapshot(self) -> SessionView:
         view = await self._store.view(self.session)
@@ -211,35 +261,57 @@ class Cursor:
         self._position = view.seq
         return trimmed(view)
 
-    async def _restart(self) -> SessionView:
+    async def _restart(self) -> Batch:
         try:
             await self._attach()
-            return await self._snapshot()
+            view = await self._snapshot()
         except BaseException:
             self._new_epoch = True  # no snapshot was given yet: the next call begins again
             raise
+        return Batch(snapshot=view, live_seq=view.seq)
 
-    async def _catch_up(self) -> tuple[SessionView | None, list[bytes]]:
+    async def _catch_up(self) -> Batch:
+        seen = self._seen  # what is told of while the log is read may be newer than what is read
         part = await self._log.read(self.session, self._epoch, self._position, CATCH_UP_BYTES)
-        if part is None or part.head < self._seen or (not part.chunks and part.head > self._position):
-            return await self._restart(), []
-        payloads = []
+        if part is None or part.head < seen:
+            return await self._restart()
+        payloads = self._follow(part)
+        if payloads is None:
+            return await self._restart()
+        if part.complete and self._position >= self._seen:
+            self._behind = False  # from here `on_events` gathers again
+        return Batch(payloads=payloads, live_seq=self._arrival())
+
+    def _follow(self, part: LogSlice) -> list[bytes] | None:
+        """The payloads of a slice after the position, which moves on; None where they do not follow on it."""
+        if not part.chunks and part.head > self._position:
+            return None
+        payloads: list[bytes] = []
         for first, last, payload in part.chunks:
             if last <= self._position:
                 continue
             if first > self._position + 1:
-                return await self._restart(), []
+                return None
             payloads.append(_after(first, payload, self._position))
             self._position = last
-        if part.complete and self._position >= self._seen:
-            self._behind = False  # from here `on_events` gathers again
-        return None, payloads
+        return payloads
+
+    def _arrival(self) -> int | None:
+        """The position, once, when a reader that was being brought to the head is there."""
+        if not self._live_due or self._behind:
+            return None
+        self._live_due = False
+        return self._position
 
     def _fall_behind(self) -> None:
         self._seen = self._pending[-1][2] if self._pending else self._position
-        self._pending.clear()
-        self._pending_bytes = 0
+        self._drop_pending()
         self._behind = True
+
+    def _drop_pending(self) -> None:
+        for _, _, _, payload in self._pending:
+            self._tail.give(len(payload))
+        self._pending.clear()
 
 
 def _after(first: int, payload: bytes, position: int) -> bytes:

@@ -32,6 +32,8 @@ class ErrorBody(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     message: str
     retryable: bool
     turn_id: str | None = None
+    session_id: str | None = None
+    """With `moved`: where the session goes on."""
 
 
 def json_response(body: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
@@ -41,14 +43,14 @@ def json_response(body: Any, status: int = 200, headers: dict[str, str] | None =
 
 
 def error_response(error: ProsaError) -> Response:
-    """Answer with `{"error": {"code", "message", "retryable"}}` and the code's status."""
+    """Answer with `{"error": {"code", "message", "retryable"}}` (`moved`: and "session_id") and the code's status."""
     status = getattr(error, "status", None) or HTTP_STATUS[error.code]
     headers = {}
     if error.retry_after_ms is not None:
         headers["Retry-After"] = str(max(1, math.ceil(error.retry_after_ms / 1000)))
     elif status in (429, 503):
         headers["Retry-After"] = "1"
-    body = ErrorBody(code=error.code, message=error.message, retryable=error.retryable)
+    body = ErrorBody(code=error.code, message=error.message, retryable=error.retryable, session_id=error.moved_to)
     return json_response({"error": body}, status, headers)
 
 

@@ -7,11 +7,21 @@ from typing import Any, Final, Literal
 
 import msgspec
 
+from agent.replay_journal import JournalDocument
 from core.errors import HTTP_STATUS
-from core.wire.frames import FeedbackCreate, History, HistoryGet, MessageSend, Ok, TurnCancel, TurnRetry, Typing
+from core.wire.frames import DeliveryReady, History, Ok
+from server.commands import ServiceCommand, SessionCommand
 from server.http import ErrorBody
 from server.transports.chat import ChatAnswer, ChatBody, ChatPending
-from server.transports.rest import ForgottenAnswer, MessagesAnswer, SessionAnswer, SessionBody, StatsAnswer
+from server.transports.rest import (
+    ForgottenAnswer,
+    MergeBody,
+    MergedAnswer,
+    MessagesAnswer,
+    SessionAnswer,
+    SessionBody,
+    StatsAnswer,
+)
 
 Method = Literal["get", "post", "delete"]
 
@@ -30,13 +40,13 @@ class Endpoint:
     is_public: bool = False
 
 
-_COMMANDS: Final = MessageSend | TurnCancel | TurnRetry | FeedbackCreate | HistoryGet | Typing
+_COMMANDS: Final = SessionCommand | ServiceCommand
 
 ENDPOINTS: Final[tuple[Endpoint, ...]] = (
     Endpoint(
         method="post",
         path="/chat",
-        summary="Say something and wait for the whole answer; 202 after 50 s.",
+        summary="Say something and wait for the whole answer; 202 after 50 s, or where it waits for an approval.",
         body=ChatBody,
         answers={200: ChatAnswer, 202: ChatPending},
         headers={"Idempotency-Key": "A repeated request with the same key joins the same turn."},
@@ -75,7 +85,7 @@ ENDPOINTS: Final[tuple[Endpoint, ...]] = (
         path="/api/v1/sessions/{session_id}/commands",
         summary="Do one command of the protocol.",
         body=_COMMANDS,
-        answers={200: Ok | History, 204: None},
+        answers={200: Ok | History | tuple[DeliveryReady | Ok, ...], 204: None},
     ),
     Endpoint(
         method="get",
@@ -83,6 +93,19 @@ ENDPOINTS: Final[tuple[Endpoint, ...]] = (
         summary="Messages of a session, oldest first.",
         answers={200: MessagesAnswer},
         query={"before": "A message id: only what is older.", "limit": "1 to 200; default 50."},
+    ),
+    Endpoint(
+        method="post",
+        path="/api/v1/sessions/{session_id}/merge",
+        summary="Let a session go on in another one of the tenant; its log ends.",
+        body=MergeBody,
+        answers={200: MergedAnswer},
+    ),
+    Endpoint(
+        method="get",
+        path="/api/v1/turns/{turn_id}/journal",
+        summary="All that a turn wrote down, and its replay: the same decisions and text, or the first difference.",
+        answers={200: JournalDocument},
     ),
     Endpoint(
         method="delete",
@@ -128,6 +151,7 @@ def openapi(version: str) -> dict[str, Any]:
     schemas, components = msgspec.json.schema_components(
         [*kinds, ErrorBody], ref_template="#/components/schemas/{name}"
     )
+    schemas, components = msgspec.json.decode(msgspec.json.encode((schemas, components)))  # defaults may be tuples
     places = iter(schemas)
     paths: dict[str, dict[str, Any]] = {}
     for endpoint in ENDPOINTS:

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import heapq
 import re
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager, nullcontext
+from collections.abc import Sequence
+from contextlib import nullcontext
 from typing import Final, Literal
 
 import msgspec
@@ -21,16 +21,20 @@ from core.messages import Content, Message, content_text
 from core.ports import (
     Accepted,
     Books,
+    Deliveries,
     EventLog,
     Feedbacks,
     SessionHead,
     SessionStore,
     Submission,
+    Tools,
     TurnQueue,
     TurnStatus,
 )
-from core.turns import FeedbackRecord, OnBusy, Principal, SessionRef, TurnInput, TurnState
+from core.turns import FeedbackRecord, OnBusy, Principal, SessionRef, TurnInput, TurnJournal, TurnState
 from core.wire.limits import HISTORY_LIMIT, HISTORY_LIMIT_MOST, content_problem, user_id_problem
+from server.approvals import Approvals
+from server.remembering import remembering
 
 _SESSION_ID: Final = re.compile(r"ses_[0-9a-z]{26}")
 _NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
@@ -47,7 +51,9 @@ class Sessions:
         log: EventLog,
         queue: TurnQueue,
         feedbacks: Feedbacks,
+        deliveries: Deliveries,
         books: Books,
+        tools: Tools,
         clock: Clock,
         ids: Ids,
         measure: Measure,
@@ -57,6 +63,8 @@ class Sessions:
         self.store = store
         self.log = log
         self.queue = queue
+        self.deliveries = deliveries
+        self.approvals = Approvals(queue, tools)
         self._feedbacks = feedbacks
         self._books = books
         self._clock = clock
@@ -84,7 +92,13 @@ class Sessions:
             raise UserError("user_id is missing: say which user talks.")
         if (problem := user_id_problem(user_id)) is not None:
             raise UserError(problem)
-        return await self.store.open(principal.tenant, user_id, session)
+        head = await self.store.open(principal.tenant, user_id, session)
+        if principal.user_id not in (
+            None,
+            head.session.user_id,
+        ):  # it was merged into another user's: for services only
+            raise _no_session()
+        return head
 
     async def find(self, principal: Principal, session_id: str) -> SessionHead:
         """Find a session by its id. Raises UserError `not_found`, in the same words whatever the reason."""
@@ -115,8 +129,8 @@ class Sessions:
         Raises UserError as `TurnQueue.submit` does, and `not_found` for an agent that does not exist. A refusal that is
         not retryable is remembered under the cid, unless `can_repeat` says that nobody knows the cid.
         """
-        async with self._remembering(session, principal, cid, digest) if can_repeat else nullcontext():
-            turn = self._turn(content, channel, cid, agent, model, on_busy, locale)
+        async with remembering(self.queue, session, principal, cid, digest) if can_repeat else nullcontext():
+            turn = self._turn(content, channel, cid, agent, model, locale)
             return await self._submit(principal, session, cid, digest, turn, on_busy)
 
     def _turn(
@@ -126,7 +140,6 @@ class Sessions:
         cid: str,
         agent: str | None,
         model: str | None,
-        on_busy: OnBusy,
         locale: str | None,
     ) -> TurnInput:
         """The turn that a message asks for. Raises UserError."""
@@ -134,8 +147,6 @@ class Sessions:
         agent = agent or self._default_agent
         if agent not in self._agents:
             raise UserError(f"There is no agent {agent!r}.", code="not_found")
-        if on_busy in ("merge", "interrupt"):
-            raise UserError(f"on_busy: {on_busy!r} is not available on this server yet; use 'queue' or 'reject'.")
         now_ms = self._clock.now_ms()
         turn_id, message_id = self._ids.new("turn"), self._ids.new("msg")
         message = Message(
@@ -173,7 +184,7 @@ class Sessions:
         """Answer the session's last user message again, in a new turn. Raises UserError `busy`, `not_found`."""
         if (seen := await self._seen(session, principal, cid, digest)) is not None:
             return seen
-        async with self._remembering(session, principal, cid, digest):
+        async with remembering(self.queue, session, principal, cid, digest):
             turn = await self._turn_again(principal, session, turn_id, locale)
             return await self._submit(principal, session, cid, digest, turn, "queue")
 
@@ -275,9 +286,22 @@ class Sessions:
             by=principal.name,
             ts=self._clock.now_ms(),
         )
-        async with self._remembering(session, principal, cid, digest):
-            await self._feedbacks.put(session, principal, cid, digest, record)
-        return False
+        async with remembering(self.queue, session, principal, cid, digest):
+            return await self._feedbacks.put(session, principal, cid, digest, record)
+
+    async def merge(self, principal: Principal, session_id: str, into: str) -> None:
+        """Let a session go on in another (services). Raises UserError as `SessionStore.merge` does."""
+        require_service(principal, "merge sessions")
+        source = await self.find(principal, session_id)
+        target = await self.find(principal, into)
+        await self.store.merge(source.session, target.session)
+
+    async def journal(self, principal: Principal, turn_id: str) -> TurnJournal:
+        """All that a turn wrote down, private parts too (services). Raises UserError `not_found`."""
+        require_service(principal, "read a turn's journal")
+        if not _ID.fullmatch(turn_id):
+            raise _no_turn()
+        return await self.queue.journal(principal, turn_id)
 
     async def forget(self, principal: Principal, user_id: str) -> int:
         """Erase a user everywhere; gives how many sessions they had. Final."""
@@ -299,23 +323,17 @@ class Sessions:
             self._measure.emit(TurnRejected(code=error.code))
             raise
 
-    @asynccontextmanager
-    async def _remembering(
-        self, session: SessionRef, principal: Principal, cid: str, digest: str
-    ) -> AsyncIterator[None]:
-        """Remember what is refused for good: the same cid gets the same refusal (protocol.md, Frames)."""
-        try:
-            yield
-        except UserError as refusal:
-            if not refusal.retryable and not refusal.duplicate and refusal.code != "idempotency_conflict":
-                await self.queue.remember(session, principal, cid, digest, refusal)
-            raise
-
     async def _seen(self, session: SessionRef, principal: Principal, cid: str, digest: str) -> Accepted | None:
         reply = await self.queue.seen(session, principal, cid, digest)
         if reply is None:
             return None
         return msgspec.structs.replace(msgspec.convert(reply, Accepted, strict=False), duplicate=True)
+
+
+def require_service(principal: Principal, what: str) -> None:
+    """Refuse whoever is not a service. Raises UserError `unauthorized`."""
+    if not principal.is_service:
+        raise UserError(f"Only a service, with its API key, may {what}.", code="unauthorized")
 
 
 def _no_session() -> UserError:

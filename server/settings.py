@@ -42,6 +42,11 @@ class Settings(BaseSettings):
         le=1024,
         description="Parts over which sessions are spread; all nodes must agree. 1 is right for one Redis.",
     )
+    fsync_before_ok: bool = Field(
+        False,
+        description="Say `ok` to a message only once it is on Redis' disk: up to 2 s later where that is written each "
+        "second. Needs Redis >= 7.2 or Valkey. Off: a crash of Redis itself takes back at most its last second.",
+    )
     database_url: str | None = Field(
         None, description="The books: `sqlite:///...` or `postgresql://...`. Unset: SQLite in DATA_DIR."
     )

@@ -23,10 +23,13 @@ async def attempt(name: str, work: Callable[[], Awaitable[None]]) -> None:
         logger.exception("task.failed", task=name)
 
 
-async def supervise(name: str, loop: Callable[[], Awaitable[None]]) -> None:
-    """Run `loop` for ever. It ends only by being cancelled; the pause grows from 0.5 to 5 s, with jitter."""
+async def supervise(name: str, loop: Callable[[], Awaitable[None]], until: Callable[[], bool] = lambda: False) -> None:
+    """Run `loop` again and again, until cancelled, or until it has returned and `until()` says that it may.
+
+    After a failure there is a pause, which grows from 0.5 to 5 s, with jitter.
+    """
     pause_s = PAUSE_S
-    while True:
+    while not until():
         started_s = asyncio.get_running_loop().time()
         try:
             await loop()
@@ -34,6 +37,8 @@ async def supervise(name: str, loop: Callable[[], Awaitable[None]]) -> None:
             logger.warning("task.failed", task=name, reason=error.message)
         except Exception:  # noqa: BLE001 - the outer edge of a task
             logger.exception("task.failed", task=name)
+        if until():
+            return
         if asyncio.get_running_loop().time() - started_s > PAUSE_MOST_S:
             pause_s = PAUSE_S
         await asyncio.sleep(pause_s * random.uniform(0.5, 1.0))

@@ -17,7 +17,8 @@ SETTLED: Final = ENDED | {"parked"}
 """States in which nothing more comes by itself."""
 SETTLING: Final = frozenset({"turn.completed", "turn.failed", "turn.cancelled", "turn.waiting"})
 """Events that bring a turn there."""
-_MARKS: Final = tuple(f'"{kind}"'.encode() for kind in sorted(SETTLING))
+_RESUMED: Final = b'"turn.resumed"'
+_MARKS: Final = (_RESUMED, *(f'"{kind}"'.encode() for kind in sorted(SETTLING)))
 RECHECK_S: Final = 5.0
 """A missed wake-up costs at most this: the turn's state is looked up again."""
 
@@ -33,11 +34,21 @@ class TurnWait:
         self._session = session
         self._leaving = leaving
         self._changed = asyncio.Event()
+        self._is_let_go = True
+        self._resumed = False
 
     async def __aenter__(self) -> TurnWait:
-        await self._log.attach(self._session, self)
+        await self._follow()
         self._leaving.watch(self._changed)
         return self
+
+    async def _follow(self) -> None:
+        self._is_let_go = False
+        try:
+            await self._log.attach(self._session, self)
+        except BaseException:
+            self._is_let_go = True
+            raise
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -45,17 +56,25 @@ class TurnWait:
         self._leaving.unwatch(self._changed)
         self._log.detach(self._session, self)
 
-    async def until_ended(self, sessions: Sessions, principal: Principal, turn_id: str, timeout_s: float) -> TurnStatus:
-        """Where the turn is once it ended or parked, or after `timeout_s`, or as soon as this node goes away."""
+    async def until_ended(
+        self, sessions: Sessions, principal: Principal, turn_id: str, timeout_s: float, *, was_parked: bool = False
+    ) -> TurnStatus:
+        """Where the turn is once it ended or parked, or after `timeout_s`, or as soon as this node goes away.
+
+        `was_parked`: it was parked before this wait, which the caller knows; so it has to go on first.
+        """
         loop = asyncio.get_running_loop()
+        self._resumed = not was_parked
         deadline_s = loop.time() + timeout_s
         while True:
             self._changed.clear()
             try:
+                if self._is_let_go:
+                    await self._follow()
                 status = await sessions.turn(principal, turn_id)
             except BackendError:
                 status = None  # Redis is away; the turn is kept
-            if status is not None and status.state in SETTLED:
+            if status is not None and self._is_settled(status):
                 return status
             remaining_s = deadline_s - loop.time()
             if remaining_s <= 0 or self._leaving.begun:
@@ -66,15 +85,24 @@ class TurnWait:
             except TimeoutError:
                 continue
 
+    def _is_settled(self, status: TurnStatus) -> bool:
+        if status.state == "parked":
+            return self._resumed
+        self._resumed = True
+        return status.state in ENDED
+
     # LogReader
 
     def on_events(self, epoch: str, first_seq: int, last_seq: int, payload: bytes) -> None:
-        """Look for a turn's end; which turn's is asked afterwards."""
+        """Look for a turn's end, or that one goes on; which turn it is, is asked afterwards."""
+        if _RESUMED in payload:
+            self._resumed = True
         if any(mark in payload for mark in _MARKS):
             self._changed.set()
 
     def on_epoch(self, epoch: str) -> None:
-        """The log began anew: look the state up."""
+        """The log began anew, and let its readers go: follow it again, and look the state up."""
+        self._is_let_go = True
         self._changed.set()
 
     def on_erased(self) -> None:

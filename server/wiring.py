@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import date
@@ -18,6 +18,7 @@ from starlette.routing import BaseRoute
 from agent.budget import TokenCounter
 from agent.providers.offline import OfflineProvider
 from agent.providers.openai import OPENAI_URL, OpenAIProvider
+from agent.replay_journal import document as replayed
 from agent.runner import Runner
 from agent.settings import AgentConfig, load_agents
 from core.asyncapi import document as asyncapi
@@ -34,11 +35,15 @@ from metrics.recorder import Recorder, RefusedRecords
 from metrics.sql.opening import open_books
 from server.app import make_app
 from server.auth import Authenticator
-from server.connection import Connection, Transport
+from server.connection import Connection
+from server.handing_on import HandingOnWriter
+from server.housekeeping import housekeeping
 from server.leaving import Leaving
+from server.lifeline_holder import LifelineHolder
 from server.models import ModelChooser
 from server.node import Node
 from server.openapi import openapi
+from server.outbound import Transport
 from server.sessions import Sessions
 from server.settings import Settings
 from server.supervision import attempt, supervise
@@ -75,6 +80,7 @@ class _Parts:
     today: date | None
     counter: TokenCounter
     chooser: ModelChooser
+    node_id: str
 
 
 @asynccontextmanager
@@ -93,7 +99,12 @@ async def build(settings: Settings, extra_providers: Mapping[str, Provider] | No
         if node.worker is not None:
             recorder = Recorder(parts.memory.outbox, parts.books, parts.metrics, RefusedRecords(settings.data_dir))
             await _background(stack, "recorder", recorder.run)
+            for name, loop in housekeeping(parts.memory.queue, parts.memory.sessions, parts.books).items():
+                await _background(stack, name, loop)
             await _background(stack, "token counter", parts.counter.load, once=True)
+            if settings.redis_url is not None:  # the embedded Valkey ends with this process anyway
+                arguments = [settings.redis_url, str(settings.partitions), parts.node_id]
+                await _background(stack, "lifeline", LifelineHolder("memory.dead_node", arguments).run)
             await stack.enter_async_context(node.worker)
         yield node
 
@@ -105,13 +116,15 @@ async def _parts(stack: AsyncExitStack, settings: Settings, extra_providers: Map
     if settings.agent not in agents:
         raise SettingsError(f"AGENT is {settings.agent!r}; AGENTS_DIR has {', '.join(sorted(agents))}.")
     books = await stack.enter_async_context(open_books(settings.database_url, settings.data_dir, clock))
+    node_id = ids.new("node")
     memory = await stack.enter_async_context(
         open_memory(
             redis_url=settings.redis_url,
             data_dir=settings.data_dir,
-            node=ids.new("node"),
+            node=node_id,
             partitions=settings.partitions,
             running_turns=settings.tenant_turns,
+            fsync_before_ok=settings.fsync_before_ok,
             clock=clock,
             ids=ids,
             measure=metrics,
@@ -133,6 +146,7 @@ async def _parts(stack: AsyncExitStack, settings: Settings, extra_providers: Map
         today=today,
         counter=TokenCounter(cache_dir=settings.data_dir / "tokens"),
         chooser=ModelChooser(providers, settings.model, settings.llm_fallbacks),
+        node_id=node_id,
     )
 
 
@@ -143,7 +157,9 @@ def _node(parts: _Parts) -> Node:
         log=parts.memory.log,
         queue=parts.memory.queue,
         feedbacks=parts.memory.feedbacks,
+        deliveries=parts.memory.deliveries,
         books=parts.books,
+        tools=parts.tools,
         clock=parts.clock,
         ids=parts.ids,
         measure=parts.metrics,
@@ -184,6 +200,7 @@ def _web_routes(parts: _Parts, sessions: Sessions, authenticator: Authenticator,
         sessions=sessions,
         authenticator=authenticator,
         books=parts.books,
+        replay=lambda journal: replayed(journal, parts.agents.get(journal.input.agent), parts.tools.specs()),
         public_config=_public_config(settings, parts.agents[settings.agent]),
     )
     documents = {
@@ -216,7 +233,7 @@ def _health(parts: _Parts, draining: asyncio.Event) -> list[BaseRoute]:
 
 
 def _worker(parts: _Parts) -> Worker:
-    queue, store = parts.memory.queue, parts.memory.sessions
+    queue, store, hand_on = parts.memory.queue, parts.memory.sessions, asyncio.Event()
     runner = Runner(
         agents=parts.agents,
         tools=parts.tools,
@@ -233,8 +250,12 @@ def _worker(parts: _Parts) -> Worker:
 
     async def run_turn(turn: TakenTurn) -> None:
         history = await store.history(turn.session)
-        shown = await store.view(turn.session) if turn.attempt > 1 or turn.journal else None
-        await runner.run(turn, queue.writer(turn), history=history, shown=shown)
+        was_begun = turn.attempt > 1 or turn.runs > 1 or turn.journal
+        shown = await store.view(turn.session) if was_begun else None
+        writer = HandingOnWriter(queue.writer(turn), hand_on.is_set)
+        await runner.run(turn, writer, history=history, shown=shown)
+        if writer.handed_on:
+            await queue.release(turn)
 
     return Worker(
         queue=queue,
@@ -242,6 +263,7 @@ def _worker(parts: _Parts) -> Worker:
         measure=parts.metrics,
         most=parts.settings.worker_concurrency,
         drain_s=parts.settings.drain_s,
+        hand_on=hand_on,
     )
 
 
@@ -299,7 +321,7 @@ async def _load_demo(engine: AsyncEngine) -> None:
 
 
 async def _background(
-    stack: AsyncExitStack, name: str, work: Callable[[], Coroutine[Any, Any, None]], *, once: bool = False
+    stack: AsyncExitStack, name: str, work: Callable[[], Awaitable[None]], *, once: bool = False
 ) -> None:
     """Do supervised work while the stack lasts: for ever, or (`once`) until it has returned."""
     task = asyncio.create_task(attempt(name, work) if once else supervise(name, work), name=name)

@@ -34,17 +34,32 @@ RunTurn = Callable[[TakenTurn], Awaitable[None]]
 
 
 class Worker:
-    """The executor of one process. Use as `async with`; leaving it drains and then hands back what is left."""
+    """The executor of one process. Use as `async with`; leaving it drains and then hands back what is left.
 
-    def __init__(self, *, queue: TurnQueue, run_turn: RunTurn, measure: Measure, most: int, drain_s: float) -> None:
+    `hand_on` is set when half of `drain_s` is over: from then on a run that is between two steps had better end there
+    (`server/handing_on.py`) than be cut off in the midst of the next one.
+    """
+
+    def __init__(
+        self,
+        *,
+        queue: TurnQueue,
+        run_turn: RunTurn,
+        measure: Measure,
+        most: int,
+        drain_s: float,
+        hand_on: asyncio.Event | None = None,
+    ) -> None:
         self._queue = queue
         self._run_turn = run_turn
         self._measure = measure
         self._most = most
         self._drain_s = drain_s
+        self._hand_on = hand_on or asyncio.Event()
         self._ready = asyncio.Event()
         self._running: dict[str, _Run] = {}
         self._tasks: list[asyncio.Task[None]] = []
+        self._stopping = asyncio.Event()
 
     @property
     def running(self) -> int:
@@ -54,9 +69,13 @@ class Worker:
     async def __aenter__(self) -> Worker:
         self._queue.on_ready(self._ready.set)
         self._ready.set()
-        for name, loop in (("take", self._take), ("renew", self._renew), ("reap", self._reap)):
-            self._tasks.append(asyncio.create_task(supervise(f"worker.{name}", loop), name=f"worker.{name}"))
+        self._begin("take", self._take, until=self._stopping.is_set)
+        self._begin("renew", self._renew)
+        self._begin("reap", self._reap)
         return self
+
+    def _begin(self, name: str, loop: Callable[[], Awaitable[None]], until: Callable[[], bool] = lambda: False) -> None:
+        self._tasks.append(asyncio.create_task(supervise(f"worker.{name}", loop, until), name=f"worker.{name}"))
 
     async def __aexit__(self, *exception: object) -> None:
         await self.stop()
@@ -64,14 +83,19 @@ class Worker:
     async def stop(self) -> None:
         """Take nothing more, let running turns end for `drain_s`, then hand the rest back.
 
-        What a `take` that is cut off here had just leased is nobody's until those leases have run out, after 3 s.
+        A `take` under way is waited for: what it leased is handed back unbegun.
         """
-        for task in self._tasks[:1]:
-            task.cancel()
-        runs = list(self._running.values())
+        self._stopping.set()
+        runs = list(self._running.values())  # no other begins
+        self._ready.set()
+        if self._tasks:
+            await asyncio.wait(self._tasks[:1], timeout=STOP_S)
         if runs:
             logger.info("worker.draining", turns=len(runs), drain_s=self._drain_s)
-            await asyncio.wait([task for _, task in runs], timeout=self._drain_s)
+            tasks = [task for _, task in runs]
+            await asyncio.wait(tasks, timeout=self._drain_s / 2)
+            self._hand_on.set()
+            await asyncio.wait(tasks, timeout=self._drain_s / 2)
             await self._hand_back(runs)
         for task in self._tasks:
             task.cancel()
@@ -85,9 +109,12 @@ class Worker:
             task.cancel()
 
     async def _take(self) -> None:
-        while True:
+        while not self._stopping.is_set():
             room = min(self._most - len(self._running), TAKE_MOST)
             taken = await self._queue.take(room) if room > 0 else ()
+            if self._stopping.is_set():
+                await asyncio.gather(*(self._release(turn) for turn in taken))
+                return
             for turn in taken:
                 self._start(turn)
             if taken:

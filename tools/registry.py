@@ -87,11 +87,18 @@ async def _run(tool: Tool, arguments: dict[str, Any], context: ToolContext) -> T
     except Exception as error:
         if isinstance(error, TimeoutError) and deadline.expired():
             raise ToolError(
-                f"{name} did not finish within {tool.spec.timeout_s:g} s. Ask for less, or go on without it.",
-                retryable=True,
+                f"{name} did not finish within {tool.spec.timeout_s:g} s. {_advice(tool, 'Ask for less, or go on')}",
+                retryable=tool.spec.effect != "once",
             ) from error
         logger.opt(exception=error).error("tool.crashed", tool=name, call_id=context.call_id)
-        raise ToolError(f"{name} failed because of an internal error. Go on without it.") from error
+        raise ToolError(f"{name} failed because of an internal error. {_advice(tool, 'Go on')}") from error
+
+
+def _advice(tool: Tool, otherwise: str) -> str:
+    """What the model shall do now; a tool that acts once may have acted before it broke off."""
+    if tool.spec.effect == "once":
+        return "Whether it took effect is unknown. Do not call it again; tell the user."
+    return f"{otherwise} without it."
 
 
 def _capped(outcome: ToolOutcome, cap: int) -> ToolOutcome:

@@ -290,6 +290,8 @@ class Ok(_Frame, frozen=True, kw_only=True, omit_defaults=True, tag="ok"):
     seq: int | None = None
     position: int | None = None
     state: str | None = None
+    count: int | None = None
+    """Of `delivery.take`: how many `delivery.ready` came before."""
 
 
 class ErrorFrame(_Frame, frozen=True, kw_only=True, omit_defaults=True, tag="error"):

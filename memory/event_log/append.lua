@@ -2,7 +2,7 @@
 -- writes one stream entry, one hash and one message, and takes nothing from the shared files but `events`.
 -- KEYS[1] partition prefix
 -- ARGV: 1 instance  2 session  3 turn  4 fence  5 nonce  6 batch  7 epoch  8 number of events, events...,
---       number of journal entries, entries...
+--       number of journal entries, entries..., and perhaps the messages that the last model call was sent
 -- Reply: {status, session, last seq, who cancelled or ''}; status ok | stale | rolled_back | erased | not_found |
 --        stale_instance. The batch that was applied last is answered again; only the next one is applied.
 local sid, turn_id = ARGV[2], ARGV[3]
@@ -27,5 +27,7 @@ if entries > 0 then
   local journal = TAG .. 'j:' .. turn_id
   for i = 1, entries do redis.call('RPUSH', journal, ARGV[9 + count + i]) end
   redis.call('EXPIRE', journal, SESSION_TTL_S)
+  local prompt = ARGV[10 + count + entries]
+  if prompt then redis.call('SET', TAG .. 'k:' .. turn_id, prompt, 'EX', PROMPT_TTL_S) end
 end
 return {'ok', sid, whole(seq), m[9]}

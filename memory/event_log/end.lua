@@ -17,27 +17,10 @@ local bodies = {}
 for i = 13, #ARGV do bodies[#bodies + 1] = ARGV[i] end
 local seq = add_events(sid, meta.epoch, tonumber(meta.seq), bodies)
 redis.call('HSET', TAG .. 's:' .. sid, 'seq', whole(seq), 'batch', ARGV[6])
-if ARGV[9] ~= '' then
-  local history = TAG .. 'h:' .. sid
-  local count = redis.call('RPUSH', history, ARGV[9])
-  local size = tonumber(meta.history_bytes or '0') + #ARGV[9]
-  while count > 1 and (count > tonumber(ARGV[11]) or size > tonumber(ARGV[12])) do
-    size = size - #redis.call('LPOP', history)
-    count = count - 1
-  end
-  redis.call('HSET', TAG .. 's:' .. sid, 'history_bytes', whole(size))
-end
+if ARGV[9] ~= '' then add_history(sid, meta, ARGV[9], tonumber(ARGV[11]), tonumber(ARGV[12])) end
 redis.call('HSET', turn_key, 'fence', ARGV[4], 'nonce', ARGV[5], 'batch', ARGV[6])
 close_turn(sid, meta, turn_id, ARGV[8], ARGV[10])
-local journal = TAG .. 'j:' .. turn_id
-local entries = redis.call('LRANGE', journal, 0, -1)
-for i = #entries, 1, -1 do
-  if string.sub(entries[i], 1, 22) == '{"kind":"model_called"' then
-    redis.call('SET', TAG .. 'k:' .. turn_id, entries[i], 'EX', LAST_CALL_TTL_S)
-    break
-  end
-end
-redis.call('DEL', journal)
+add_delivery(sid, meta, ARGV[8], ARGV[10])
 if free_lease(meta.tenant, turn_id) == 0 then unready(meta.tenant, turn_id) end
 next_turn(sid, meta.tenant)
 keep_session(sid)

@@ -54,17 +54,18 @@ class Gate:
         for _ in range(_ATTEMPTS):
             reply: Reply = await run(script, partition, session.session_id, *arguments)
             if reply[1] != session.session_id.encode():
-                raise BackendError(f"the reply of {script.name!r} is another session's")
+                logger.error("redis.foreign_reply", script=script.name, session_id=session.session_id)
+                raise BackendError("Something went wrong on our side; try again.")
             match reply[0]:
                 case b"stale_instance":
                     await self.rebase(session)
                 case b"erased":
-                    raise SessionErased("the session was erased")
+                    raise SessionErased("This session was erased; open a new one.")
                 case b"not_found":
                     raise UserError("There is no such session.", code="not_found")
                 case _:
                     return reply
-        raise BackendError("Redis keeps restarting; try again")
+        raise BackendError("Redis restarts again and again at the moment; try again.")
 
     async def rebase(self, session: SessionRef) -> None:
         """Begin the session's log anew, with what it shows kept. Harmless where another node has done it."""
@@ -100,7 +101,8 @@ class Gate:
         payloads = reply[7:]
         view = fold(reply[2].decode(), reply[5], payloads)
         if view.seq != int(reply[3]):
-            raise BackendError(f"the log of {session.session_id!r} ends at {view.seq}, its head is {int(reply[3])}")
+            logger.error("log.ends_early", session_id=session.session_id, seq=view.seq, head=int(reply[3]))
+            raise BackendError("The session's log could not be read whole; try again.")
         flat = reply[6]
         feedback = {
             flat[index].decode(): msgspec.json.decode(flat[index + 1], type=dict[str, Any])

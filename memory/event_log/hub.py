@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final
 
 from loguru import logger
 from redis.asyncio.connection import AbstractConnection
@@ -44,6 +44,7 @@ class Hub:
         self._outgoing: list[bytes] = []
         self._work = asyncio.Event()
         self._heard_at = -math.inf
+        self._is_silent = asyncio.Event()
         self._connected_callbacks: list[Callable[[], None]] = []
 
     def on_connected(self, call: Callable[[], None]) -> None:
@@ -66,7 +67,7 @@ class Hub:
             async with asyncio.timeout(_SUBSCRIBE_S):
                 await event.wait()
         except TimeoutError as error:
-            raise BackendError("Redis does not answer; try again") from error
+            raise BackendError("Redis does not answer at the moment; try again.") from error
 
     def leave(self, channel: str) -> None:
         """Stop listening to a channel."""
@@ -95,12 +96,14 @@ class Hub:
     async def _serve(self, connection: AbstractConnection) -> None:
         self._connection = connection
         self._heard_at = asyncio.get_running_loop().time()
+        self._is_silent.clear()
         self._outgoing.clear()
         self._outgoing += [_resp(b"SSUBSCRIBE", name) for name in self._listeners]
         self._work.set()
-        tasks = [
+        tasks: list[asyncio.Task[Any]] = [
             asyncio.create_task(self._speak(connection), name="hub-speak"),
             asyncio.create_task(self._hear(connection), name="hub-hear"),
+            asyncio.create_task(self._is_silent.wait(), name="hub-silence"),
         ]
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -124,9 +127,7 @@ class Hub:
             kind, channel, data = await connection.read_response(disable_decoding=True, timeout=math.inf)
             self._heard_at = asyncio.get_running_loop().time()
             if kind == b"smessage":
-                listener = self._listeners.get(channel)
-                if listener is not None:
-                    listener(data)
+                self._tell(channel, data)
             elif kind == b"ssubscribe":
                 if event := self._acknowledged.get(channel):
                     event.set()
@@ -136,19 +137,28 @@ class Hub:
                         for call in self._connected_callbacks:
                             call()
 
+    def _tell(self, channel: bytes, message: bytes) -> None:
+        listener = self._listeners.get(channel)
+        if listener is None:
+            return
+        try:
+            listener(message)
+        except Exception:  # noqa: BLE001 - one channel's trouble must not make the node deaf to the others
+            logger.exception("hub.listener_failed", channel=channel.decode())
+
     async def probe(self) -> None:
-        """Say something to oneself each second; 3 s of silence drop the connection, so that `run` makes another."""
+        """Say something to oneself each second; 3 s of silence end the connection, so that `run` makes another."""
         loop = asyncio.get_running_loop()
         while True:
             await asyncio.sleep(PROBE_S)
-            connection = self._connection
-            if connection is not None and loop.time() - self._heard_at > SILENCE_S:
+            if self._connection is not None and loop.time() - self._heard_at > SILENCE_S:
                 logger.warning("hub.silent", silence_s=round(loop.time() - self._heard_at, 1))
-                await connection.disconnect(nowait=True)
+                self._is_silent.set()
             try:
-                await self._database.call(SAY, 0, f"node:{self._node}", "P", retry=False)
-            except BackendError as error:
-                logger.debug("hub.probe_failed", error=error.message)
+                async with asyncio.timeout(PROBE_S):
+                    await self._database.call(SAY, 0, f"node:{self._node}", "P", retry=False)
+            except (BackendError, TimeoutError) as error:
+                logger.debug("hub.probe_failed", error=str(error))
 
     def _send(self, command: bytes, channel: bytes) -> None:
         """Send without waiting: acknowledgements come as messages. With no connection `run` subscribes all anyway."""

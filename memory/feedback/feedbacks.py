@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from core.errors import BackendError, UserError
+from core.errors import UserError
 from core.turns import FeedbackRecord, Principal, SessionRef
 from memory.connection import JSON
 from memory.event_log.gate import Gate
 from memory.keys import cid_key
-from memory.queue.turns import reply_kept_s
+from memory.queue.replies import remembered_reply, reply_kept_s, unexpected
 from memory.scripts import FEEDBACK
 
 
@@ -19,8 +19,8 @@ class RedisFeedbacks:
 
     async def put(
         self, session: SessionRef, principal: Principal, cid: str, digest: str, record: FeedbackRecord
-    ) -> None:
-        """Keep a verdict on a message that the session's view shows."""
+    ) -> bool:
+        """Keep a verdict on a message that the session's view shows; gives whether the cid was known."""
         view = await self._gate.view(session)
         if view.message(record.message_id) is None:
             raise UserError("There is no such message in this session.", code="not_found")
@@ -39,9 +39,10 @@ class RedisFeedbacks:
             *(message.message_id for message in view.messages),
         )
         match reply[0]:
-            case b"accepted" | b"duplicate":
-                return
-            case b"conflict":
-                raise UserError("This cid was used for another command: take a new one.", code="idempotency_conflict")
-            case status:
-                raise BackendError(f"Redis' script answers {status!r}")
+            case b"accepted":
+                return False
+            case b"duplicate":
+                remembered_reply(reply[2])
+                return True
+            case _:
+                raise unexpected(reply)

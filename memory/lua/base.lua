@@ -1,25 +1,45 @@
 -- Shared by every script that touches a session. KEYS[1] is the partition's prefix, `prosa:{p<N>}:`; it
 -- carries the hash tag, and every other key is made from it, so that all of them are in one slot.
 --   s:<session>  HASH    meta: tenant user_id name epoch instance seq floor view_seq created_ms
---                              current (the turn that is ready or running, or '') latest (accepted last)
---                              fence nonce batch cancel of the current run, history_bytes;
+--                              current (the turn that is ready, runs or is parked, or '') latest (accepted last)
+--                              fence nonce batch cancel of the current run, history_bytes,
+--                              parked (the approval that the current turn waits for, or '' or absent),
+--                              moved (where it was merged into another: that session, for good);
 --                              of an erased session only `erased` and whose it was
 --   l:<session>  STREAM  the log, one entry an append: id `<last seq>-0`, f = first seq, d = JSON array of events
 --   v:<session>  STRING  the fold of the log up to meta.view_seq       h:<session> LIST    history entries
 --   i:<session>  LIST    turns that wait behind the current one        f:<session> HASH    feedback by message id
 --   c:<session>  HASH    remembered replies by cid                     cx:<session> ZSET   their expiry in ms
 --   e:<session>  ZSET    first seq of lately ended turns, by end in ms ts:<session> ZSET   turn ids, by acceptance in ms
---   t:<turn>     HASH    a turn                                        j:<turn>    LIST    its journal
---   k:<turn>     STRING  the last model call of an ended turn, for a while
+--   t:<turn>     HASH    a turn: session_id tenant user_id state input (one JSON a merged message, by lines) agent
+--                              attempt runs cancel first_seq first_epoch, node fence nonce of its last run, batch;
+--                              messages message_ids alike while it may take more messages; record of an ended one;
+--                              approval ending of a parked one, parking (the run and batch that parked it last),
+--                              approvals (all that it asked for), resumed (1: its next run was made by an answer)
+--   j:<turn>     LIST    its journal, until a day after the end
+--   k:<turn>     STRING  the messages sent to the model in its last step, for a while
+--   a:<approval> HASH    an approval: session_id turn_id call_id name approver step state expires_ms;
+--                        until 8 days after it was answered
+--   parked       ZSET    parked turns by the time in ms at which their approvals expire
+--   n:<nonces>   LIST    the turns that one `take` gave, for 15 s: told again if its reply was lost
 --   r:<tenant>   LIST    ready turns    tenants LIST tenants with ready turns, in turn
 --   b:<tenant>   SET     turns under a lease    leases ZSET turns by the end of their lease in ms
 --   outbox       STREAM  records for SQL
+--   mg:<session> HASH    the turns whose history came from a merged session, by that
+--   rv:<session> ZSET    sessions that are about to be merged into this one, by until when in ms
+--   merges       ZSET    merges that are not done, by when they were begun in ms
+--   u:<user>     HASH    sessions by the user's names for them; `other:<session>` is another user's
+--   um:<user>    SET     merged sessions of the user                  ug:<user> STRING how often they were erased
+--   ux:<user>    SET     sessions that are being erased
+--   er:<user>    HASH    tenant user_id, s:<session> (when it was erased) of what is to be swept again
+--   erasures     ZSET    users with such sessions, by the first of those times in ms
+--   and those of `deliveries.lua`
 -- Channels: ch:<session>, control, node:<node>.
 local TAG = KEYS[1]
 local INSTANCE = ARGV[1]
 local SESSION_TTL_S = 2592000 -- 30 days after the last turn
 local TURN_TTL_S = 86400 -- a day after its end
-local LAST_CALL_TTL_S = 900 -- it may hold a whole prompt, and is asked for by those who wait for the turn's end
+local PROMPT_TTL_S = 900 -- it is large, and asked for by those who wait for the turn's end
 
 local function now_ms()
   local t = redis.call('TIME')

@@ -18,10 +18,44 @@ local function free_lease(tenant, turn_id)
   return redis.call('ZREM', TAG .. 'leases', turn_id)
 end
 
+-- Tell a turn's run, or its next one, that it is cancelled. Who did so first counts.
+local function cancel_run(sid, turn_id, by)
+  local first = redis.call('HGET', TAG .. 't:' .. turn_id, 'cancel')
+  if first == '' then
+    redis.call('HSET', TAG .. 't:' .. turn_id, 'cancel', by)
+    redis.call('HSET', TAG .. 's:' .. sid, 'cancel', by)
+  else
+    by = first
+  end
+  tell('cancel ' .. turn_id .. ' ' .. by)
+end
+
+-- Put a turn that nobody runs any more among the ready, in front; 1 where it was under a lease.
+local function put_back(turn_id)
+  local tenant = redis.call('HGET', TAG .. 't:' .. turn_id, 'tenant')
+  if not tenant then
+    redis.call('ZREM', TAG .. 'leases', turn_id)
+    return 0
+  end
+  if free_lease(tenant, turn_id) == 0 then return 0 end
+  make_ready(tenant, turn_id, true)
+  return 1
+end
+
+-- Erase all of a turn, whatever state it is in.
+local function drop_turn(tenant, turn_id)
+  free_lease(tenant, turn_id)
+  unready(tenant, turn_id)
+  redis.call('ZREM', TAG .. 'parked', turn_id)
+  local approvals = redis.call('HGET', TAG .. 't:' .. turn_id, 'approvals') or ''
+  for approval_id in string.gmatch(approvals, '%S+') do redis.call('DEL', TAG .. 'a:' .. approval_id) end
+  redis.call('DEL', TAG .. 't:' .. turn_id, TAG .. 'j:' .. turn_id, TAG .. 'k:' .. turn_id)
+end
+
 -- The session's slot is free: its next waiting turn becomes the current one and ready.
 local function next_turn(sid, tenant)
   local turn_id = redis.call('LPOP', TAG .. 'i:' .. sid)
-  redis.call('HSET', TAG .. 's:' .. sid, 'current', turn_id or '', 'nonce', '', 'cancel', '')
+  redis.call('HSET', TAG .. 's:' .. sid, 'current', turn_id or '', 'nonce', '', 'cancel', '', 'parked', '')
   if turn_id then
     make_ready(tenant, turn_id, false)
     tell('ready')
@@ -35,7 +69,10 @@ local function close_turn(sid, meta, turn_id, state, record)
   local first = marks[2] == meta.epoch and marks[1] or '1'
   redis.call('ZADD', TAG .. 'e:' .. sid, whole(now_ms()), first .. ':' .. turn_id)
   redis.call('HSET', turn_key, 'state', state, 'record', record)
+  redis.call('HDEL', turn_key, 'messages', 'message_ids', 'alike', 'approval', 'ending', 'resumed')
   redis.call('EXPIRE', turn_key, TURN_TTL_S)
+  redis.call('EXPIRE', TAG .. 'j:' .. turn_id, TURN_TTL_S)
+  redis.call('EXPIRE', TAG .. 'k:' .. turn_id, PROMPT_TTL_S)
   redis.call('XADD', TAG .. 'outbox', '*', 's', sid, 'd', record)
   tell('outbox')
 end

@@ -1,55 +1,46 @@
-"""`TurnQueue` on Redis: what is asked of turns. Each method is one script; `queue/*.lua` hold the rules."""
+"""`TurnQueue` on Redis: what is asked of turns. Almost every method is one script; `queue/*.lua` hold the rules."""
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import Any, Final, Literal, cast, get_args
+from typing import Any, Final
 
-import msgspec
 from loguru import logger
 
 from core.clock import Clock
 from core.errors import BackendError, ProsaError, SessionErased, UserError
-from core.events import MessageCreated, TurnCancelled, TurnQueued
 from core.ids import Ids
 from core.measurements import Measure
-from core.models import Usage
 from core.ports import Accepted, Submission, TurnStatus, TurnWriter
 from core.turns import (
-    JournalEntry,
-    ModelCalled,
+    ApprovalState,
+    Approver,
+    PendingApproval,
     Principal,
     SessionRef,
     TakenTurn,
-    TurnInput,
-    TurnRecord,
+    TurnJournal,
     TurnState,
 )
 from memory.connection import JSON, Database, Reply
 from memory.event_log.compactor import Compactor
 from memory.event_log.gate import Gate
 from memory.keys import cid_key
+from memory.queue.approvals import Approvals
+from memory.queue.cancelling import Cancelling
+from memory.queue.codec import journal_of, no_such_turn, session_of, status_of, taken_of
 from memory.queue.control import Control
+from memory.queue.replies import remembered_reply, reply_kept_s, unexpected
+from memory.queue.submitting import Submitting
 from memory.queue.writer import RedisTurnWriter
-from memory.scripts import CANCEL, REAP, RELEASE, REMEMBER, RENEW, SEEN, SUBMIT, TAKE, TURN
-
-CancelledBy = Literal["user", "interrupt", "operator", "erasure"]
+from memory.scripts import JOURNAL, REAP, RELEASE, RELEASE_NODE, REMEMBER, RENEW, SEEN, TAKE, TURN, Script
 
 LEASE_MS: Final = 3_000
-WAITING_TURNS: Final = 8
-"""How many turns may wait in a session."""
 RUNNING_TURNS: Final = 1_000
 """How many turns of a tenant may run at once, in each partition."""
-REPLY_KEPT_S: Final = 86_400
-SERVICE_REPLY_KEPT_S: Final = 691_200
-"""How long a command's reply is remembered: a day for users, 8 days for services (protocol.md, Frames)."""
 _REAPED_AT_ONCE: Final = 200
-
-_INPUT: Final = msgspec.json.Decoder(TurnInput)
-_RECORD: Final = msgspec.json.Decoder(TurnRecord)
-_ENTRY: Final = msgspec.json.Decoder(JournalEntry)
 
 
 class RedisTurnQueue:
@@ -80,83 +71,25 @@ class RedisTurnQueue:
         self._ids = ids
         self._measure = measure
         self._running_turns = running_turns
+        self._cancelling = Cancelling(database, gate, clock)
+        self._submitting = Submitting(gate, clock, self._cancelling.cancel)
+        self._approvals = Approvals(database, gate)
         self._first_partition = itertools.cycle(range(self._keys.partitions))
 
     async def submit(self, submission: Submission) -> Accepted:
-        """Accept a turn, once a cid."""
-        if submission.on_busy in ("merge", "interrupt"):
-            raise UserError(
-                f"on_busy: {submission.on_busy!r} is not available on this server yet; use 'queue' or 'reject'."
-            )
-        session, turn = submission.session, submission.input
-        reply = await self._gate.call(
-            SUBMIT,
-            session,
-            session.tenant,
-            session.user_id,
-            cid_key(submission.principal, submission.cid),
-            submission.digest,
-            reply_kept_s(submission.principal),
-            submission.on_busy,
-            WAITING_TURNS,
-            turn.turn_id,
-            turn.message_ids[0],
-            JSON.encode(turn),
-            turn.agent,
-            *self._events_of(submission),
-            turn.retry_of or "",
-        )
-        match reply[0]:
-            case b"accepted":
-                return msgspec.json.decode(reply[2], type=Accepted)
-            case b"duplicate":
-                return msgspec.structs.replace(msgspec.convert(_remembered(reply[2]), Accepted), duplicate=True)
-            case b"busy" if turn.retry_of is not None:
-                raise UserError(
-                    "Only the session's last turn, once it has ended, can be done again.", code="busy", retryable=True
-                )
-            case b"busy":
-                raise UserError(
-                    "The session is busy: wait for its answer, then send again.", code="busy", retryable=True
-                )
-            case b"unknown_turn":
-                raise UserError("There is no such turn.", code="not_found")
-            case _:
-                raise _unexpected(reply)
-
-    def _events_of(self, submission: Submission) -> tuple[bytes, bytes]:
-        session, turn, now_ms = submission.session, submission.input, self._clock.now_ms()
-        queued = TurnQueued(
-            session_id=session.session_id,
-            ts=now_ms,
-            turn_id=turn.turn_id,
-            message_ids=turn.message_ids,
-            retry_of=turn.retry_of,
-        )
-        if turn.retry_of is not None:
-            return b"", JSON.encode(queued)
-        created = MessageCreated(
-            session_id=session.session_id,
-            ts=now_ms,
-            message_id=turn.message_ids[0],
-            turn_id=turn.turn_id,
-            role="user",
-            content=turn.content,
-            channel=turn.channel,
-            re=submission.cid,
-        )
-        return JSON.encode(created), JSON.encode(queued)
+        """Accept a message, once a cid."""
+        return await self._submitting.submit(submission)
 
     async def seen(self, session: SessionRef, principal: Principal, cid: str, digest: str) -> dict[str, Any] | None:
         """The remembered reply of a cid, or None."""
         reply = await self._gate.call(SEEN, session, session.tenant, session.user_id, cid_key(principal, cid), digest)
         match reply[0]:
             case b"duplicate":
-                return _remembered(reply[2])
+                return remembered_reply(reply[2])
             case b"new":
                 return None
             case _:
-                raise _unexpected(reply)
+                raise unexpected(reply)
 
     async def remember(
         self, session: SessionRef, principal: Principal, cid: str, digest: str, refusal: ProsaError
@@ -177,61 +110,19 @@ class RedisTurnQueue:
             case b"kept":
                 return
             case b"duplicate":
-                _remembered(reply[2])
+                remembered_reply(reply[2])
             case _:
-                raise _unexpected(reply)
+                raise unexpected(reply)
 
     async def cancel(self, session: SessionRef, turn_id: str, by: str) -> TurnState:
         """Cancel a turn; gives the state that it is in afterwards."""
-        if by not in get_args(CancelledBy):
-            raise ValueError(f"a turn is cancelled by one of {get_args(CancelledBy)}, not {by!r}")
-        found = await self._database.call(TURN, self._keys.of(session.session_id), turn_id)
-        if found[0] != b"ok" or found[2] != session.session_id.encode():
-            raise UserError("There is no such turn.", code="not_found")
-        turn = _INPUT.decode(found[6])
-        event = TurnCancelled(
-            session_id=session.session_id,
-            ts=self._clock.now_ms(),
-            turn_id=turn_id,
-            by=cast(CancelledBy, by),
-            usage=Usage(),
-        )
-        record = self._record_of_unstarted(session, turn)
-        reply = await self._gate.call(
-            CANCEL, session, session.tenant, session.user_id, turn_id, by, JSON.encode(event), JSON.encode(record)
-        )
-        match reply[0]:
-            case b"ok":
-                return cast(TurnState, reply[2].decode())
-            case b"unknown_turn":
-                raise UserError("There is no such turn.", code="not_found")
-            case _:
-                raise _unexpected(reply)
-
-    def _record_of_unstarted(self, session: SessionRef, turn: TurnInput) -> TurnRecord:
-        now_ms = self._clock.now_ms()
-        return TurnRecord(
-            turn_id=turn.turn_id,
-            session_id=session.session_id,
-            tenant=session.tenant,
-            user_id=session.user_id,
-            channel=turn.channel,
-            agent=turn.agent,
-            outcome="cancelled",
-            usage=Usage(),
-            cost_microusd=0,
-            duration_ms=max(0, now_ms - turn.accepted_ms),
-            accepted_ms=turn.accepted_ms,
-            ended_ms=now_ms,
-            attempts=0,
-            messages=turn.messages,
-            retry_of=turn.retry_of,
-        )
+        return await self._cancelling.cancel(session, turn_id, by)
 
     async def take(self, limit: int) -> Sequence[TakenTurn]:
         """Take up to `limit` ready turns, from the partitions in turn.
 
-        BackendError: nothing was taken, or what was comes back when its leases run out. Never repeated by itself.
+        A call whose reply was lost is made again with its nonces, and gets what it took. BackendError: nothing was
+        taken, or what was comes back when its leases run out.
         """
         first = next(self._first_partition)
         taken: list[TakenTurn] = []
@@ -257,10 +148,10 @@ class RedisTurnQueue:
         call = self._ids.new("nonce")
         nonces = [f"{call}.{number}" for number in range(wanted)]
         reply = await self._database.call(
-            TAKE, partition, wanted, self._lease_ms, self._running_turns, self._node, *nonces, retry=False
+            TAKE, partition, wanted, self._lease_ms, self._running_turns, self._node, *nonces
         )
-        taken += [_taken(item) for item in reply[2:] if item[0] == b"taken"]
-        return [_session(item) for item in reply[2:] if item[0] == b"stale_instance"]
+        taken += [taken_of(item) for item in reply[2:] if item[0] == b"taken"]
+        return [session_of(item[1:4]) for item in reply[2:] if item[0] == b"stale_instance"]
 
     async def renew(self, turns: Sequence[TakenTurn]) -> Sequence[str]:
         """Renew all leases, one command a partition; cancelled turns are told again. Gives the stale turn_ids."""
@@ -294,6 +185,49 @@ class RedisTurnQueue:
         with suppress(SessionErased, UserError):
             await self._gate.call(RELEASE, turn.session, turn.input.turn_id, turn.fence, turn.nonce)
 
+    async def release_node(self, node: str) -> int:
+        """Put the turns of a node that has died among the ready; gives how many."""
+        count = 0
+        for partition in range(self._keys.partitions):
+            count += int((await self._database.call(RELEASE_NODE, partition, node))[2])
+        if count:
+            logger.info("turns.released", count=count, node=node)
+        return count
+
+    async def approval(self, session: SessionRef, approval_id: str) -> PendingApproval:
+        """An approval of that session."""
+        return await self._approvals.find(session, approval_id)
+
+    async def answer(
+        self,
+        session: SessionRef,
+        principal: Principal,
+        cid: str,
+        digest: str,
+        approval_id: str,
+        *,
+        approved: bool,
+        by: Approver,
+        arguments: str | None = None,
+        reason: str | None = None,
+    ) -> tuple[ApprovalState, bool]:
+        """Answer an approval; gives its state afterwards, and whether the cid was answered before."""
+        return await self._approvals.answer(
+            session,
+            principal,
+            cid,
+            digest,
+            approval_id,
+            approved=approved,
+            by=by,
+            arguments=arguments,
+            reason=reason,
+        )
+
+    async def expire(self) -> int:
+        """Resolve approvals whose time is over as declined by `timeout`; gives how many."""
+        return await self._approvals.expire()
+
     def on_ready(self, wake: Callable[[], None]) -> None:
         """Call `wake` whenever turns may have become ready anywhere."""
         self._control.on_ready(wake)
@@ -307,61 +241,17 @@ class RedisTurnQueue:
         return RedisTurnWriter(self._gate, turn, clock=self._clock, measure=self._measure, ended=self._compactor.later)
 
     async def status(self, principal: Principal, turn_id: str) -> TurnStatus:
-        """Where a turn is; a turn's partition is its session's, so all are asked."""
+        """Where a turn is."""
+        return status_of(principal, await self._found(TURN, turn_id))
+
+    async def journal(self, principal: Principal, turn_id: str) -> TurnJournal:
+        """All that a turn wrote down, until a day after its end."""
+        return journal_of(principal, await self._found(JOURNAL, turn_id))
+
+    async def _found(self, script: Script, turn_id: str) -> Reply:
+        """A turn's partition is its session's, so all are asked."""
         for partition in range(self._keys.partitions):
-            reply = await self._database.call(TURN, partition, turn_id)
+            reply = await self._database.call(script, partition, turn_id)
             if reply[0] == b"ok":
-                return _status(principal, reply)
-        raise UserError("There is no such turn.", code="not_found")
-
-
-def _remembered(reply: bytes) -> dict[str, Any]:
-    """A remembered reply; raises it where it is a refusal."""
-    kept = msgspec.json.decode(reply, type=dict[str, Any])
-    if "error" not in kept:
-        return kept
-    refusal = UserError(kept["error"]["message"], code=kept["error"]["code"])
-    refusal.duplicate = True
-    raise refusal
-
-
-def reply_kept_s(principal: Principal) -> int:
-    """How long a reply to that principal is remembered."""
-    return SERVICE_REPLY_KEPT_S if principal.is_service else REPLY_KEPT_S
-
-
-def _status(principal: Principal, reply: Reply) -> TurnStatus:
-    session_id, tenant, user_id, state = (value.decode() for value in reply[2:6])
-    if tenant != principal.tenant or principal.user_id not in (None, user_id):
-        raise UserError("There is no such turn.", code="not_found")
-    last_call = _ENTRY.decode(reply[8]) if reply[8] else None
-    return TurnStatus(
-        session=SessionRef(session_id=session_id, tenant=tenant, user_id=user_id),
-        turn_id=reply[1].decode(),
-        state=cast(TurnState, state),
-        record=_RECORD.decode(reply[7]) if reply[7] else None,
-        prompt=last_call.prompt if isinstance(last_call, ModelCalled) else (),
-    )
-
-
-def _session(item: Reply) -> SessionRef:
-    return SessionRef(session_id=item[1].decode(), tenant=item[2].decode(), user_id=item[3].decode())
-
-
-def _taken(item: Reply) -> TakenTurn:
-    return TakenTurn(
-        session=_session(item),
-        input=_INPUT.decode(item[4]),
-        attempt=int(item[5]),
-        fence=int(item[6]),
-        nonce=item[7].decode(),
-        epoch=item[8].decode(),
-        cancelled_by=cast(CancelledBy, item[9].decode()) if item[9] else None,
-        journal=tuple(_ENTRY.decode(entry) for entry in item[10:]),
-    )
-
-
-def _unexpected(reply: Reply) -> UserError | BackendError:
-    if reply[0] == b"conflict":
-        return UserError("This cid was used for another command: take a new one.", code="idempotency_conflict")
-    return BackendError(f"Redis' script answers {reply[0]!r}")
+                return reply
+        raise no_such_turn()

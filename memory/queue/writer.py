@@ -3,17 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Final
+from typing import Final, Literal, cast
+
+import msgspec
 
 from core.clock import Clock
 from core.errors import BackendError, StaleRun, UserError
 from core.events import Event
 from core.measurements import LogAppended, Measure
-from core.turns import HistoryEntry, JournalEntry, SessionRef, TakenTurn, TurnRecord
+from core.turns import (
+    ApprovalAsked,
+    HistoryEntry,
+    JournalEntry,
+    ModelCalled,
+    ParkedEnding,
+    SessionRef,
+    TakenTurn,
+    TurnRecord,
+)
 from memory.connection import JSON, Reply
 from memory.event_log.gate import Gate
 from memory.link import Argument
-from memory.scripts import APPEND, END, Script
+from memory.queue.codec import CancelledBy
+from memory.scripts import APPEND, END, PARK, Script
 
 HISTORY_ENTRIES: Final = 200
 HISTORY_BYTES: Final = 512 * 1024
@@ -36,11 +48,29 @@ class RedisTurnWriter:
     async def append(self, events: Sequence[Event], journal: Sequence[JournalEntry] = ()) -> str | None:
         """Append events and journal entries, together. Gives who cancelled the turn, or None."""
         bodies = [JSON.encode(event) for event in events]
-        entries = [JSON.encode(entry) for entry in journal]
+        entries, prompt = _apart(journal)
         began_s = self._clock.monotonic_s()
-        reply = await self._write(APPEND, len(bodies), *bodies, len(entries), *entries)
+        reply = await self._write(APPEND, len(bodies), *bodies, len(entries), *entries, *prompt)
         self._measure.emit(LogAppended(events=len(bodies), seconds=self._clock.monotonic_s() - began_s))
         return reply[3].decode() or None
+
+    async def park(
+        self, events: Sequence[Event], journal: ApprovalAsked, ending: ParkedEnding
+    ) -> Literal["user", "interrupt", "operator", "erasure"] | None:
+        """Append the events and let go of the turn; gives who cancelled it meanwhile: then nothing was written."""
+        reply = await self._write(
+            PARK,
+            journal.approval_id,
+            journal.approver,
+            journal.expires_ms,
+            journal.step,
+            journal.call_id,
+            journal.name,
+            JSON.encode(journal),
+            JSON.encode(ending),
+            *(JSON.encode(event) for event in events),
+        )
+        return cast(CancelledBy, reply[3].decode()) if reply[0] == b"cancelled" else None
 
     async def end(self, events: Sequence[Event], history: HistoryEntry | None, record: TurnRecord) -> None:
         """The last append; with it the turn is off the queue."""
@@ -69,9 +99,23 @@ class RedisTurnWriter:
             case b"ok":
                 self._batch = batch
                 return reply
+            case b"cancelled":
+                return reply
             case b"stale":
                 raise StaleRun("another run goes on with this turn")
             case b"rolled_back":
                 raise StaleRun("the log was rolled back under this run")
             case status:
                 raise BackendError(f"{script.name!r} answers {status!r}")
+
+
+def _apart(journal: Sequence[JournalEntry]) -> tuple[list[bytes], list[bytes]]:
+    """Entries as they are kept, and (none or one) the messages of the last model call, which are kept beside them."""
+    entries: list[bytes] = []
+    prompt: list[bytes] = []
+    for entry in journal:
+        if isinstance(entry, ModelCalled) and entry.prompt:
+            prompt = [JSON.encode(entry.prompt)]
+            entry = msgspec.structs.replace(entry, prompt=())
+        entries.append(JSON.encode(entry))
+    return entries, prompt

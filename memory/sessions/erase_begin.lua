@@ -1,13 +1,28 @@
--- Begin to forget a user: their names go to a list of what is to be erased, which stays until all of it is.
+-- Begin to forget a user: their sessions, merged ones too, go to a list of what is to be erased, which stays until all
+-- of it is, and to another of what is to be swept again.
 -- KEYS[1] partition prefix (the user's)
--- ARGV: 1 instance  2 user key
+-- ARGV: 1 instance  2 user key  3 tenant  4 user
 -- Reply: {'ok', user key, session...}
-local names, doomed = TAG .. 'u:' .. ARGV[2], TAG .. 'ux:' .. ARGV[2]
-redis.call('INCR', TAG .. 'ug:' .. ARGV[2]) -- the user's generation
-redis.call('EXPIRE', TAG .. 'ug:' .. ARGV[2], SESSION_TTL_S)
-for _, sid in ipairs(redis.call('HVALS', names)) do redis.call('SADD', doomed, sid) end
-redis.call('DEL', names)
+local user_key = ARGV[2]
+local names, merged, doomed = TAG .. 'u:' .. user_key, TAG .. 'um:' .. user_key, TAG .. 'ux:' .. user_key
+local again = TAG .. 'er:' .. user_key
+redis.call('INCR', TAG .. 'ug:' .. user_key) -- the user's generation
+redis.call('EXPIRE', TAG .. 'ug:' .. user_key, SESSION_TTL_S)
+local reply = {'ok', user_key}
+local now = whole(now_ms())
+local function doom(sid)
+  if string.find(sid, ':', 1, true) then return end -- a name that stands for another user's session
+  redis.call('SADD', doomed, sid)
+  redis.call('HSETNX', again, 's:' .. sid, now)
+end
+for _, sid in ipairs(redis.call('HVALS', names)) do doom(sid) end
+for _, sid in ipairs(redis.call('SMEMBERS', merged)) do doom(sid) end
+redis.call('DEL', names, merged)
 redis.call('EXPIRE', doomed, SESSION_TTL_S)
-local reply = {'ok', ARGV[2]}
 for _, sid in ipairs(redis.call('SMEMBERS', doomed)) do reply[#reply + 1] = sid end
+if #reply > 2 then
+  redis.call('HSET', again, 'tenant', ARGV[3], 'user_id', ARGV[4])
+  redis.call('EXPIRE', again, SESSION_TTL_S)
+  redis.call('ZADD', TAG .. 'erasures', 'NX', now, user_key)
+end
 return reply

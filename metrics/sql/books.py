@@ -113,6 +113,15 @@ class SqlBooks:
             changes = [await connection.execute(change) for change in queries.erasure_of(tenant, user_id)]
         return sum(change.rowcount for change in changes)
 
+    async def erase_sessions(self, tenant: str, session_ids: Sequence[str]) -> int:
+        """Delete the rows of these sessions, and of their users where they have no others; gives how many."""
+        async with writing(self.engine) as connection:
+            await hold_erasures_off(connection, erasing=True)
+            found = await connection.execute(queries.owners_of_nothing_else(tenant, session_ids))
+            changes = queries.erasure_of_sessions(tenant, session_ids, list(found.scalars()))
+            done = [await connection.execute(change) for change in changes]
+        return sum(change.rowcount for change in done)
+
     async def ready(self) -> bool:
         """Whether SQL answers within 2 s and has its tables. Never raises."""
         try:

@@ -99,15 +99,15 @@ def translated_errors() -> Iterator[None]:
     try:
         yield
     except OverflowError as error:  # sqlite3: an integer beyond 64 bits
-        raise BackendError("SQL refused the data: a number is too large", retryable=False) from error
+        raise BackendError("The database refused the data: a number is too large.", retryable=False) from error
     except sqlite3.Error as error:
-        raise BackendError("SQLite failed; try again") from error
+        raise BackendError("The database failed; try again.") from error
     except SQLAlchemyError as error:
         if _is_refusal(error):
-            raise BackendError("SQL refused the data", retryable=False) from error
+            raise BackendError("The database refused the data.", retryable=False) from error
         if _sqlstate(error)[:2] in _NOT_NOW:
             raise SqlUnreachable("SQL cannot be reached; try again") from error
-        raise BackendError("SQL is away or failed; try again") from error
+        raise BackendError("The database is away or failed; try again.") from error
     except (OSError, TimeoutError) as error:  # asyncpg lets a refused connection through as it is
         raise SqlUnreachable("SQL cannot be reached; try again") from error
 

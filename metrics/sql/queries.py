@@ -71,6 +71,29 @@ def erasure_of(tenant: str, user_id: str) -> tuple[Delete | Update, ...]:
     )
 
 
+def owners_of_nothing_else(tenant: str, session_ids: Collection[str]) -> Select[Any]:
+    """The users of these sessions who have no others on the books."""
+    of_these = select(sessions.c.user_id).where(sessions.c.tenant == tenant, sessions.c.session_id.in_(session_ids))
+    others = select(sessions.c.user_id).where(sessions.c.tenant == tenant, sessions.c.session_id.not_in(session_ids))
+    return select(users.c.user_id).where(
+        users.c.tenant == tenant, users.c.user_id.in_(of_these), users.c.user_id.not_in(others)
+    )
+
+
+def erasure_of_sessions(
+    tenant: str, session_ids: Collection[str], owners: Collection[str]
+) -> tuple[Delete | Update, ...]:
+    """All rows of these sessions and these users, children first; of the turns only what leads to the user."""
+    theirs = select(sessions.c.session_id).where(sessions.c.tenant == tenant, sessions.c.session_id.in_(session_ids))
+    return (
+        delete(feedback).where(feedback.c.tenant == tenant, feedback.c.session_id.in_(session_ids)),
+        delete(messages).where(messages.c.session_id.in_(theirs)),
+        update(turns).where(turns.c.tenant == tenant, turns.c.session_id.in_(session_ids)).values(**PERSONAL_IN_TURNS),
+        delete(sessions).where(sessions.c.tenant == tenant, sessions.c.session_id.in_(session_ids)),
+        delete(users).where(users.c.tenant == tenant, users.c.user_id.in_(owners)),
+    )
+
+
 # ---------------------------------------------------------------- statistics
 
 

@@ -116,14 +116,15 @@ class Chat:
         return _answer(status, round((self._clock.monotonic_s() - started_s) * 1000))
 
     async def turn(self, request: Request) -> Response:
-        """Go on waiting for a turn: `?wait_s=` (0 to 50 seconds, default 0)."""
+        """Go on waiting for a turn, beyond where it is parked: `?wait_s=` (0 to 50 seconds, default 0)."""
         principal = principal_of(self._authenticator, request)
         turn_id = request.path_params["turn_id"]
         wait_s = _seconds(request.query_params.get("wait_s", "0"), self.wait_s)
         status = await self._sessions.turn(principal, turn_id)
         if status.state not in ENDED and wait_s > 0:
             async with TurnWait(self._sessions.log, status.session, self._leaving) as wait:
-                status = await wait.until_ended(self._sessions, principal, turn_id, wait_s)
+                parked = status.state == "parked"
+                status = await wait.until_ended(self._sessions, principal, turn_id, wait_s, was_parked=parked)
         return _answer(status, None)
 
     async def stream(self, request: Request) -> Response:

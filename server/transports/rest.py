@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Final
 
 import msgspec
@@ -12,6 +13,7 @@ from starlette.routing import Route
 from core.errors import UserError
 from core.messages import Message
 from core.ports import Books, Stats
+from core.turns import TurnJournal
 from core.wire.limits import HISTORY_LIMIT, user_id_problem
 from server.auth import Authenticator
 from server.http import guarded, json_response, principal_of, read_json
@@ -35,6 +37,19 @@ class SessionAnswer(msgspec.Struct, frozen=True, kw_only=True):
     user_id: str
     epoch: str
     seq: int
+
+
+class MergeBody(msgspec.Struct, frozen=True, kw_only=True):
+    """The body of `POST /api/v1/sessions/{session_id}/merge`: the session (`ses_...`) in which that one goes on."""
+
+    into: str
+
+
+class MergedAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """The session has ended; it goes on in `into`."""
+
+    session_id: str
+    into: str
 
 
 class MessagesAnswer(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,8 +76,15 @@ class Rest:
     """The plain endpoints of `/api/v1`."""
 
     def __init__(
-        self, *, sessions: Sessions, authenticator: Authenticator, books: Books, public_config: dict[str, Any]
+        self,
+        *,
+        sessions: Sessions,
+        authenticator: Authenticator,
+        books: Books,
+        replay: Callable[[TurnJournal], msgspec.Struct],
+        public_config: dict[str, Any],
     ) -> None:
+        self._replay = replay
         self._sessions = sessions
         self._authenticator = authenticator
         self._books = books
@@ -73,6 +95,8 @@ class Rest:
         return [
             Route("/api/v1/sessions", guarded(self.open_session), methods=["POST"]),
             Route("/api/v1/sessions/{session_id}/messages", guarded(self.messages), methods=["GET"]),
+            Route("/api/v1/sessions/{session_id}/merge", guarded(self.merge), methods=["POST"]),
+            Route("/api/v1/turns/{turn_id}/journal", guarded(self.journal), methods=["GET"]),
             Route("/api/v1/users/{user_id}", guarded(self.forget_user), methods=["DELETE"]),
             Route("/api/v1/stats", guarded(self.stats), methods=["GET"]),
             Route("/api/v1/config", guarded(self.config), methods=["GET"]),
@@ -95,6 +119,20 @@ class Rest:
         before = request.query_params.get("before") or None
         messages, more = await self._sessions.history(head.session, before=before, limit=limit)
         return json_response(MessagesAnswer(messages=tuple(messages), more=more))
+
+    async def merge(self, request: Request) -> Response:
+        """Let a session go on in another one of the tenant (services)."""
+        principal = principal_of(self._authenticator, request)
+        session_id = request.path_params["session_id"]
+        body = await read_json(request, MergeBody)
+        await self._sessions.merge(principal, session_id, body.into)
+        return json_response(MergedAnswer(session_id=session_id, into=body.into))
+
+    async def journal(self, request: Request) -> Response:
+        """All that a turn wrote down, and its replay: the same decisions and text, or the first difference."""
+        principal = principal_of(self._authenticator, request)
+        journal = await self._sessions.journal(principal, request.path_params["turn_id"])
+        return json_response(self._replay(journal))
 
     async def forget_user(self, request: Request) -> Response:
         """Erase a user: sessions, memory, books."""

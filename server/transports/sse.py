@@ -15,25 +15,22 @@ from core.errors import BackendError, UserError
 from core.measurements import ConnectionsChanged, Measure
 from core.turns import Principal
 from core.view import SessionView
-from core.wire.codec import Decoded, Invalid, Malformed, TooLarge, decode_client, encode
+from core.wire.codec import Decoded, Invalid, Malformed, TooLarge, decode_client, encode, join
 from core.wire.frames import (
-    ApprovalRespond,
     ClientFrame,
     DeliveryReport,
     DeliveryTake,
-    FeedbackCreate,
-    HistoryGet,
-    MessageSend,
+    Ping,
+    Pong,
+    SessionClose,
     SessionErased,
     SessionHandle,
     SessionLive,
+    SessionOpen,
     Snapshot,
-    TurnCancel,
-    TurnRetry,
-    Typing,
 )
 from server.auth import Authenticator
-from server.commands import SessionCommand, Speaker, execute, not_built
+from server.commands import ServiceCommand, SessionCommand, Speaker, deliver, execute, not_built
 from server.cursor import Cursor, Opening
 from server.http import guarded, json_response, principal_of, read_body
 from server.leaving import Leaving
@@ -76,10 +73,15 @@ class EventStream:
         return EventStreamResponse(stream, cursor.close)
 
     async def command(self, request: Request) -> Response:
-        """Do one command; the body is the client frame, the answer its `ok`, `history` or an error."""
+        """Do one command; the body is the client frame, the answer its `ok`, `history` or an error.
+
+        Of several frames (`delivery.take`) it is an array, as on the WebSocket.
+        """
         principal = principal_of(self._authenticator, request)
         head = await self._sessions.find(principal, request.path_params["session_id"])
         frame = _command(await read_body(request), head.session.session_id)
+        if isinstance(frame, DeliveryTake | DeliveryReport):
+            return json_response(join(await deliver(self._sessions, principal, frame)))
         speaker = Speaker(principal=principal, session=head.session, channel=_channel(principal))
         reply = await execute(self._sessions, speaker, frame)
         return json_response(reply) if reply is not None else Response(status_code=204)
@@ -92,9 +94,8 @@ class EventStream:
             if opening.snapshot is not None:
                 epoch = opening.snapshot.epoch
                 yield _snapshot(session_id, opening.snapshot)
-            for payload in opening.events:
-                yield _events(epoch, payload)
-            yield _signal("session.live", SessionLive(session_id=session_id, seq=opening.live_seq))
+            if opening.live_seq is not None:
+                yield _signal("session.live", SessionLive(session_id=session_id, seq=opening.live_seq))
             while not self._leaving.begun:
                 if not cursor.has_work and not await is_set(wake):
                     yield b":\n\n"
@@ -104,19 +105,20 @@ class EventStream:
                     yield _signal("session.erased", SessionErased(session_id=session_id))
                     return
                 try:
-                    view, payloads = await cursor.next_payloads()
+                    batch = await cursor.next_batch()
                 except BackendError:  # Redis is away: the stream stays and goes on when it is back
                     yield b":\n\n"
                     await is_set(wake, AWAY_S)
                     continue
                 except UserError:  # Redis has lost the session: who comes back is told so
                     return
-                if view is not None:
-                    epoch = view.epoch
-                    yield _snapshot(session_id, view)
-                    yield _signal("session.live", SessionLive(session_id=session_id, seq=view.seq))
-                if payloads:
-                    yield b"".join(_events(epoch, payload) for payload in payloads)
+                if batch.snapshot is not None:
+                    epoch = batch.snapshot.epoch
+                    yield _snapshot(session_id, batch.snapshot)
+                if batch.payloads:
+                    yield b"".join(_events(epoch, payload) for payload in batch.payloads)
+                if batch.live_seq is not None:
+                    yield _signal("session.live", SessionLive(session_id=session_id, seq=batch.live_seq))
         finally:
             self._counted(-1)
             self._leaving.unwatch(wake)
@@ -149,7 +151,7 @@ def _channel(principal: Principal) -> str:
     return "api" if principal.is_service else "web"
 
 
-def _command(body: bytes, session_id: str) -> SessionCommand:
+def _command(body: bytes, session_id: str) -> SessionCommand | ServiceCommand:
     try:
         text = body.decode()
     except UnicodeDecodeError:
@@ -165,14 +167,18 @@ def _command(body: bytes, session_id: str) -> SessionCommand:
             return _session_command(frame, session_id)
 
 
-def _session_command(frame: ClientFrame, session_id: str) -> SessionCommand:
-    if isinstance(frame, ApprovalRespond | SessionHandle | DeliveryTake | DeliveryReport):
-        raise not_built(frame)
-    if not isinstance(frame, MessageSend | TurnCancel | TurnRetry | FeedbackCreate | HistoryGet | Typing):
-        raise UserError("This frame is not a command on a session.")
-    if frame.session_id != session_id:
-        raise UserError("session_id of the command is not that of the address.")
-    return frame
+def _session_command(frame: ClientFrame, session_id: str) -> SessionCommand | ServiceCommand:
+    match frame:
+        case DeliveryTake() | DeliveryReport():
+            return frame
+        case SessionHandle():
+            raise not_built(frame)
+        case SessionOpen() | SessionClose() | Ping() | Pong():
+            raise UserError("This frame is not a command on a session.")
+        case _:
+            if frame.session_id != session_id:
+                raise UserError("session_id of the command is not that of the address.")
+            return frame
 
 
 def _is_json(body: bytes) -> bool:

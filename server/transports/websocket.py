@@ -19,12 +19,13 @@ from core.errors import UserError
 from core.turns import Principal
 from core.wire.close_codes import CloseCode
 from server.auth import Authenticator
-from server.connection import Connection, Transport
-from server.uvicorn_protocol import ABORT_EXTENSION
+from server.connection import Connection
+from server.outbound import Transport
+from server.uvicorn_protocol import PEER_EXTENSION, Peer
 
 SUBPROTOCOL: Final = "prosa.v1"
 CLOSE_S: Final = 1.0
-"""How long a close frame may wait behind unsent data before the connection is dropped."""
+"""How long an orderly close may wait for a peer that does not read; then it is dropped."""
 
 MakeConnection = Callable[[Principal | None, Transport], Connection]
 
@@ -47,8 +48,7 @@ class WebSocketDoor:
             return
         offered = scope.get("subprotocols") or []
         await send({"type": "websocket.accept", "subprotocol": SUBPROTOCOL if SUBPROTOCOL in offered else None})
-        abort = scope.get("extensions", {}).get(ABORT_EXTENSION)
-        transport = _AsgiTransport(send, abort)
+        transport = _AsgiTransport(send, scope.get("extensions", {}).get(PEER_EXTENSION))
         try:
             principal = self._authenticator.by_header(headers.get("authorization"))
         except UserError:
@@ -81,12 +81,17 @@ async def _pump(connection: Connection, receive: Receive) -> None:
 
 
 class _AsgiTransport:
-    """`server.connection.Transport` over ASGI's send."""
+    """`server.outbound.Transport` over ASGI's send."""
 
-    def __init__(self, send: AsgiSend, abort: Callable[[], None] | None) -> None:
+    def __init__(self, send: AsgiSend, peer: Peer | None) -> None:
         self._send = send
-        self._abort = abort
+        self._peer = peer
         self._is_open = True
+
+    async def ready(self) -> None:
+        """Wait while the peer does not read."""
+        if self._peer is not None:
+            await self._peer.ready()
 
     async def send(self, frame: bytes) -> None:
         """Send a text frame."""
@@ -107,10 +112,19 @@ class _AsgiTransport:
             async with asyncio.timeout(CLOSE_S):
                 await self._send({"type": "websocket.close", "code": code, "reason": reason})
         except TimeoutError:  # what is unsent blocks the close: the peer does not read
-            if self._abort is not None:
-                self._abort()
+            self.drop(code, reason)
         except (RuntimeError, OSError):
             logger.debug("connection.closed_already")
+
+    def drop(self, code: int, reason: str) -> None:
+        """Close although the peer does not read."""
+        self._is_open = False
+        if self._peer is not None:
+            self._peer.drop(code, reason)
+
+    def unsent_bytes(self) -> int:
+        """What waits for the peer to read."""
+        return self._peer.unsent_bytes() if self._peer is not None else 0
 
     def gone(self) -> None:
         """The peer has closed."""

@@ -17,7 +17,17 @@ from core.ids import SequentialIds
 from core.measurements import Measurement
 from core.models import Effect, ToolSpec, Usage
 from core.ports import Provider, ToolContext, ToolOutcome
-from core.turns import HistoryEntry, JournalEntry, Limits, SessionRef, TakenTurn, TurnInput, TurnRecord
+from core.turns import (
+    ApprovalAsked,
+    HistoryEntry,
+    JournalEntry,
+    Limits,
+    ParkedEnding,
+    SessionRef,
+    TakenTurn,
+    TurnInput,
+    TurnRecord,
+)
 
 NOW_MS = 1_700_000_000_000
 
@@ -32,6 +42,7 @@ class FakeWriter:
         self.history: HistoryEntry | None = None
         self.record: TurnRecord | None = None
         self.ends = 0
+        self.parked: ParkedEnding | None = None
         self.cancelled_by: str | None = None
         self.fail: Exception | None = None
         self.fail_end: Exception | None = None
@@ -56,6 +67,15 @@ class FakeWriter:
         finally:
             self.appending -= 1
         return self.cancelled_by
+
+    async def park(self, events: Sequence[Event], journal: ApprovalAsked, ending: ParkedEnding) -> Any:
+        if self.cancelled_by is not None:
+            return self.cancelled_by
+        if self.fail_end is not None:
+            raise self.fail_end
+        await self._write(events, [journal])
+        self.parked = ending
+        return None
 
     async def end(self, events: Sequence[Event], history: HistoryEntry | None, record: TurnRecord) -> None:
         if self.fail_end is not None:
@@ -229,6 +249,7 @@ class Bench:
         self.tools = FakeTools()
         self.measured = Measured()
         self.clock = FakeClock(NOW_MS)
+        self.ids = SequentialIds()
         self.limits = Limits()
         self.reveal: Any = "full"
         self.cancel: Callable[[str], None] | None = None
@@ -255,7 +276,7 @@ class Bench:
             "choose_models": lambda turn, agent: [ModelChoice(provider=one, model="m-1") for one in providers],
             "pricing": FlatPrice(),
             "clock": self.clock,
-            "ids": SequentialIds(),
+            "ids": self.ids,
             "measure": self.measured,
             "on_cancel": self._listen,
             "mask": lambda text: text.upper(),

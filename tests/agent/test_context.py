@@ -137,7 +137,7 @@ def test_the_shipped_agents_are_whole() -> None:
 
     sales = agents["sales"]
     assert set(sales.starters) == {"pt", "en", "es"}
-    assert sales.tools == ("sales_query", "sales_find", "sales_sql", "market")
+    assert sales.tools == ("sales_query", "sales_find", "sales_sql", "market", "create_follow_up")
     assert instructions(sales.instructions.id, sales.instructions.version, today=TODAY)
 
 
@@ -153,6 +153,12 @@ WRONG: dict[str, tuple[str, str]] = {
     "a_wrong_type": (AGENT + "context_tokens: many\n", "a.yaml: Expected `int`, got `str` - at `$.context_tokens`"),
     "a_wrong_choice": (AGENT + "reveal: some\n", "a.yaml: Invalid enum value 'some' - at `$.reveal`"),
     "no_steps": (AGENT + "limits: {steps: 0}\n", "a.yaml: limits.steps is 0, at least 1 is wanted"),
+    "no_time_to_answer": (AGENT + "approval_timeout_s: 0\n", "a.yaml: approval_timeout_s is 0, at least 1 is wanted"),
+    "an_unknown_approver": (AGENT + "tools: [t]\napprovals: {t: boss}\n", "a.yaml: Invalid enum value 'boss'"),
+    "an_approval_of_no_tool": (
+        AGENT + "tools: [sales_*]\napprovals: {sales_find: user, pay: user}\n",
+        "a.yaml: approvals names 'pay', which is none of its tools",
+    ),
     "nothing": ("", "a.yaml: Expected `object`, got `null`"),
 }
 

@@ -18,6 +18,7 @@ from core.errors import ProviderError, StaleRun, ToolError, UserError
 from core.events import (
     MessageCompleted,
     MessageDelta,
+    MessageReset,
     MessageStarted,
     StepStarted,
     ToolCompleted,
@@ -524,14 +525,33 @@ async def test_tries_are_bounded(bench: Bench) -> None:
     assert bench.writer.only(TurnFailed).retryable
 
 
-async def test_a_stream_cut_after_text_fails_the_turn_and_keeps_what_was_shown(bench: Bench) -> None:
-    provider = ScriptedProvider([[Say("Ten dol"), Cut()], [Say("never")]])
+async def test_a_stream_cut_after_text_is_tried_again_and_no_text_comes_from_two_calls(bench: Bench) -> None:
+    provider = ScriptedProvider(
+        [[Say("Let me look."), Call("look")], [Say("Elev"), Cut()], [Say("Tw"), Fail(unavailable())], [Say("Ten.")]]
+    )
+
+    record = await bench.run(provider)
+
+    assert bench.writer.text == "Let me look.\n\nTen."
+    resets = [event for event in bench.writer.events if isinstance(event, MessageReset)]
+    assert [(reset.to, reset.reason) for reset in resets] == [(12, "recovery"), (12, "recovery")]
+    assert bench.writer.types.count("step.started") == 2
+    assert record is not None
+    assert [(step.step, step.finish_reason) for step in record.steps] == [
+        (1, "stop"),
+        (2, "stop"),
+        (2, "failed"),
+        (2, "failed"),
+    ]
+
+
+async def test_a_stream_that_is_cut_each_time_fails_the_turn_and_keeps_what_was_shown_last(bench: Bench) -> None:
+    provider = ScriptedProvider([[Say("One"), Cut()], [Say("Two"), Cut()], [Say("Ten dol"), Cut()], [Say("never")]])
 
     await bench.run(provider)
 
-    assert_event_types(
-        bench.writer, "step.started", "message.started", "message.delta", "message.completed", "turn.failed"
-    )
+    assert len(provider.requests) == 3
+    assert bench.writer.types[-2:] == ["message.completed", "turn.failed"]
     assert bench.writer.text == "Ten dol"
     assert bench.writer.only(TurnFailed).retryable
     assert bench.writer.history is not None

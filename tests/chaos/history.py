@@ -117,6 +117,8 @@ class Fault(_Entry, frozen=True, kw_only=True, omit_defaults=True, tag="fault"):
     target: str
     hit_turns: int = 0
     """How many turns were running where it struck, as far as the run knows."""
+    turns: list[str] = []
+    """Their ids, where the run knows them."""
     ended: bool = False
     """True on the second entry of a fault that lasts: now it is over."""
 

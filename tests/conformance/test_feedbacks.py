@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Literal
 
 import pytest
@@ -48,10 +49,12 @@ async def test_the_last_verdict_on_a_message_is_shown(memory: Memory, session: S
 
 async def test_the_same_cid_counts_once(memory: Memory, session: SessionRef) -> None:
     _, message_id = await exchange(memory, session)
-    await memory.feedbacks.put(session, ANA, "cid-1", "d", verdict(session, message_id, 1))
 
-    await memory.feedbacks.put(session, ANA, "cid-1", "d", verdict(session, message_id, 1))
+    known = await asyncio.gather(
+        *(memory.feedbacks.put(session, ANA, "cid-1", "d", verdict(session, message_id, 1)) for _ in range(5))
+    )
 
+    assert sorted(known) == [False, True, True, True, True]
     assert len(await memory.outbox.pending(5)) == 2
 
 

@@ -201,6 +201,18 @@ async def test_a_retry_of_a_turn_that_is_not_the_last_is_busy(memory: Memory, se
     assert error.value.code == "busy"
 
 
+async def test_after_a_retry_was_cancelled_before_it_began_the_turn_can_be_done_again(
+    memory: Memory, session: SessionRef
+) -> None:
+    first, _ = await exchange(memory, session)
+    retry = again(first)
+    await memory.queue.submit(retry)
+
+    await memory.queue.cancel(session, retry.input.turn_id, "user")
+
+    assert (await memory.queue.submit(again(first))).position == 0
+
+
 async def test_a_retry_of_an_unknown_turn_is_not_found(memory: Memory, session: SessionRef) -> None:
     await exchange(memory, session)
 

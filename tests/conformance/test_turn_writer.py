@@ -156,3 +156,20 @@ async def test_many_runs_write_at_once_and_each_log_is_whole(nodes: Nodes) -> No
     views = [await nodes.two.sessions.view(turn.session) for turn in turns]
     assert [view.seq for view in views] == [56] * 30
     assert len(await nodes.two.outbox.pending(100)) == 30
+
+
+async def test_an_append_of_deltas_runs_no_more_commands_than_it_needs(nodes: Nodes) -> None:
+    """The hot path: one hash read, one stream entry, one hash written, one message, however long the turn has run."""
+    await nodes.one.queue.submit(said(await open_session(nodes.one)))
+    turn = await take_one(nodes.one)
+    writer = nodes.one.queue.writer(turn)
+    await writer.append(opening(turn, "m"), [model_called(1, "a", prompt="oi")])
+    with nodes.server.client() as client:
+        client.config_resetstat()
+
+        for number in range(10):
+            await writer.append([delta(turn, "m", "x", number)])
+
+        ran = {name.removeprefix("cmdstat_"): stat["calls"] for name, stat in client.info("commandstats").items()}
+    assert [ran.get(name) for name in ("evalsha", "hmget", "xadd", "hset")] == [10, 10, 10, 10]
+    assert not ran.keys() & {"set", "rpush", "expire", "hget", "hgetall", "eval"}

@@ -22,11 +22,11 @@ from tests.conformance.kit import (
     history_of,
     model_called,
     open_session,
-    reaped,
     record_of,
     said,
     take_one,
 )
+from tests.conformance.parking import ask, park, park_again
 from tests.memory.faulty import Fault, FaultyProxy, faulty_proxy
 from tests.servers import RedisServer
 
@@ -90,18 +90,57 @@ async def test_an_end_whose_reply_is_lost_is_applied_once(far: Far, fault: Fault
     assert len(await far.memory.sessions.history(session)) == 1
 
 
-async def test_a_take_whose_reply_is_lost_is_not_repeated_and_its_turn_comes_back(far: Far) -> None:
-    """Nobody knows of the lease: it runs out, and the turn is taken again."""
+@pytest.mark.parametrize("fault", FAULTS)
+async def test_a_take_whose_reply_is_lost_is_told_again_and_counts_as_one_run(far: Far, fault: Fault) -> None:
     session = await open_session(far.memory)
     await far.memory.queue.submit(said(session))
-    far.proxy.strike("lose_reply", b"nonce_")
+    far.proxy.strike(fault, b"nonce_")
 
-    with pytest.raises(BackendError):
-        await far.memory.queue.take(1)
-    await reaped(far.memory)
+    turn = await take_one(far.memory)
 
-    await answer(far.memory, await take_one(far.memory))
-    assert (await far.memory.sessions.view(session)).turn is None
+    assert far.proxy.struck == 1
+    assert turn.attempt == 1
+    await answer(far.memory, turn)
+    assert (await far.memory.sessions.view(session)).seq == 7
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+async def test_a_parking_whose_reply_is_lost_parks_once(far: Far, fault: Fault) -> None:
+    session = await open_session(far.memory)
+    await far.memory.queue.submit(said(session))
+    parked = await ask(far.memory, await take_one(far.memory))
+    far.proxy.strike(fault, b"turn.waiting")
+
+    who = await park_again(parked)
+
+    assert (far.proxy.struck, who) == (1, None)
+    assert (await far.memory.sessions.view(session)).seq == 7
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+async def test_an_answer_whose_reply_is_lost_counts_once(far: Far, fault: Fault) -> None:
+    parked = await park(far.memory, await open_session(far.memory))
+    far.proxy.strike(fault, b"a good reason")
+
+    state, duplicate = await far.memory.queue.answer(
+        parked.session, ANA, "cid", "d", parked.approval_id, approved=True, by="user", reason="a good reason"
+    )
+
+    assert (far.proxy.struck, state, duplicate) == (1, "approved", True)
+    assert (await far.memory.sessions.view(parked.session)).seq == 9
+    assert len(await far.memory.queue.take(5)) == 1
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+async def test_a_cancel_of_a_parked_turn_whose_reply_is_lost_ends_it_once(far: Far, fault: Fault) -> None:
+    parked = await park(far.memory, await open_session(far.memory))
+    far.proxy.strike(fault, b"turn.cancelled")
+
+    state = await far.memory.queue.cancel(parked.session, parked.turn_id, "user")
+
+    assert (far.proxy.struck, state) == (1, "cancelled")
+    assert len(await far.memory.outbox.pending(5)) == 1
+    assert (await far.memory.sessions.view(parked.session)).seq == 9
 
 
 async def test_a_redis_that_falls_silent_is_left_and_the_write_made_again(far: Far) -> None:
@@ -142,11 +181,11 @@ async def test_calls_fail_soon_while_redis_is_away_and_work_when_it_is_back(
         await memory.queue.submit(said(session, cid="cid-1"))
     was_ready = memory.ready()
     server.start()
+    await eventually(memory.ready)
     accepted = await memory.queue.submit(said(session, cid="cid-1"))
 
     assert error.value.retryable
     assert not was_ready
-    await eventually(memory.ready)
     assert accepted.position == 0
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -26,6 +28,10 @@ class FakeLog:
         self.readers: list[LogReader] = []
         self.reads = 0
         self.away = False
+        self.meanwhile: Callable[[], None] = lambda: None
+        """Happens once, between a read in Redis and its arrival."""
+        self.answering = asyncio.Event()
+        self.answering.set()
         self.erased = False
         self.first = 1
 
@@ -79,7 +85,8 @@ class FakeLog:
             self.readers.remove(reader)
 
     async def read(self, session: SessionRef, epoch: str, after: int, limit_bytes: int = 262_144) -> LogSlice | None:
-        """Chunks after a position, about so many bytes."""
+        """Chunks after a position, about so many bytes, once Redis answers."""
+        await self.answering.wait()
         self._check()
         self.reads += 1
         if epoch != self.epoch or after > self.head or after + 1 < self.first:
@@ -93,7 +100,10 @@ class FakeLog:
                 return LogSlice(epoch=epoch, head=self.head, chunks=tuple(chunks), complete=False)
             chunks.append(chunk)
             size += len(chunk[2])
-        return LogSlice(epoch=epoch, head=self.head, chunks=tuple(chunks), complete=True)
+        part = LogSlice(epoch=epoch, head=self.head, chunks=tuple(chunks), complete=True)
+        meanwhile, self.meanwhile = self.meanwhile, lambda: None
+        meanwhile()
+        return part
 
     async def view(self, session: SessionRef) -> SessionView:
         """The fold of all chunks."""
@@ -105,7 +115,8 @@ class FakeLog:
         return view
 
     async def open(self, tenant: str, user_id: str, name: str | None) -> SessionHead:
-        """The one session."""
+        """The one session, once Redis answers."""
+        await self.answering.wait()
         self._check()
         return SessionHead(session=SESSION, epoch=self.epoch, seq=self.head)
 

@@ -27,6 +27,11 @@ class FakeTransport:
         self.is_reading = asyncio.Event()
         self.is_reading.set()
         self.sent = asyncio.Event()
+        self.unsent = 0
+
+    async def ready(self) -> None:
+        """Wait until the peer reads."""
+        await self.is_reading.wait()
 
     async def send(self, frame: bytes) -> None:
         """Take a frame, once the peer reads."""
@@ -39,6 +44,15 @@ class FakeTransport:
         """Remember the first close."""
         self.closed = self.closed or (code, reason)
         self.sent.set()
+
+    def drop(self, code: int, reason: str) -> None:
+        """Remember the first close."""
+        self.closed = self.closed or (code, reason)
+        self.sent.set()
+
+    def unsent_bytes(self) -> int:
+        """What waits for the peer to read."""
+        return self.unsent
 
     async def until(self, kind: str) -> dict[str, Any]:
         """The first frame of that type, waiting for it."""
@@ -67,7 +81,9 @@ class Peer:
             log=log,
             queue=unused,
             feedbacks=unused,
+            deliveries=unused,
             books=unused,
+            tools=unused,
             clock=self.clock,
             ids=SequentialIds(),
             measure=NoMeasure(),
@@ -87,10 +103,17 @@ class Peer:
         await self.connection.on_text('{"type":"session.open","cid":"o","user_id":"ana"}')
         await self.transport.until("session.live")
 
+    async def until_created(self, count: int) -> None:
+        """Wait until so many messages came."""
+        while len([frame for frame in self.transport.frames if frame["type"] == "message.created"]) < count:
+            self.transport.sent.clear()
+            await self.transport.sent.wait()
+
     async def pass_time(self, seconds: float) -> None:
         """Let time pass; the node's timer ticks once."""
         self.clock.advance(seconds)
-        await self.connection.tick()
+        self.connection.tick()
+        await asyncio.sleep(0)
 
 
 @pytest.fixture
@@ -194,6 +217,7 @@ async def test_a_new_epoch_is_a_snapshot_before_any_of_its_events(peer: Peer) ->
 async def test_a_drain_says_when_to_come_back_and_closes_with_1012(peer: Peer) -> None:
     await peer.open()
     peer.connection.drain(700)
+    peer.connection.leave()
     assert await peer.transport.until_closed() == 1012
     assert peer.transport.frames[-1] == {"type": "server.draining", "reconnect_in_ms": 700}
 
@@ -221,6 +245,7 @@ async def test_a_drain_while_redis_is_away_closes_a_connection_that_has_somethin
     peer.log.away = True
     await asyncio.sleep(0)
     peer.connection.drain(700)
+    peer.connection.leave()
     assert await peer.transport.until_closed() == 1012
     assert peer.transport.frames[-1]["type"] == "server.draining"
 
@@ -233,3 +258,126 @@ async def test_a_log_that_cannot_be_read_for_a_reason_nobody_thought_of_closes_w
     readers = list(peer.log.readers)
     readers[0].on_epoch("epoch_1")
     assert await peer.transport.until_closed() == 4006
+
+
+async def test_a_ping_is_answered_while_a_command_waits_for_redis(peer: Peer) -> None:
+    peer.log.answering.clear()
+    await peer.connection.on_text('{"type":"session.open","cid":"o","user_id":"ana"}')
+    await peer.connection.on_text('{"type":"ping","t":7}')
+    pong = await peer.transport.until("pong")
+    opened_before = [frame for frame in peer.transport.frames if frame["type"] == "session.opened"]
+    peer.log.answering.set()
+    await peer.transport.until("session.live")
+    assert (pong["t"], opened_before) == (7, [])
+
+
+async def test_a_ping_is_answered_while_a_log_is_read_that_redis_does_not_give(peer: Peer) -> None:
+    await peer.open()
+    peer.log.append("a", publish=False)
+    peer.log.answering.clear()
+    peer.log.append("b")
+    await asyncio.sleep(0)
+    await peer.connection.on_text('{"type":"ping","t":8}')
+    pong = await peer.transport.until("pong")
+    events_before = [frame for frame in peer.transport.frames if frame["type"] == "message.created"]
+    peer.log.answering.set()
+    await peer.until_created(2)
+    assert (pong["t"], events_before) == (8, [])
+
+
+async def test_commands_are_worked_on_in_their_order_although_the_first_one_waits(peer: Peer) -> None:
+    peer.log.answering.clear()
+    await peer.connection.on_text('{"type":"session.open","cid":"1","user_id":"ana"}')
+    await peer.connection.on_text(f'{{"type":"session.close","cid":"2","session_id":"{SESSION.session_id}"}}')
+    await peer.connection.on_text('{"type":"session.open","cid":"3","user_id":"ana"}')
+    peer.log.answering.set()
+    while "3" not in (answered := [frame["re"] for frame in peer.transport.frames if "re" in frame]):
+        peer.transport.sent.clear()
+        await peer.transport.sent.wait()
+    assert answered == ["1", "2", "3"]
+
+
+async def test_a_peer_that_gives_more_commands_than_may_wait_is_read_no_further(peer: Peer) -> None:
+    peer.log.answering.clear()
+    command = json.dumps({"type": "session.open", "cid": "1", "user_id": "ana", "more": "x" * 60_000})
+    await peer.connection.on_text(command)
+    await peer.connection.on_text(command)
+    third = asyncio.create_task(peer.connection.on_text(command))
+    await asyncio.sleep(0)
+    held_up = not third.done()
+    peer.log.answering.set()
+    await third
+    assert held_up
+
+
+async def test_a_slow_peer_that_reads_a_little_is_not_closed(peer: Peer) -> None:
+    await peer.open()
+    peer.transport.is_reading.clear()
+    peer.transport.unsent = 100_000
+    peer.log.append("a")
+    await asyncio.sleep(0)
+    peer.transport.unsent = 90_000
+    await peer.pass_time(20)
+    peer.transport.unsent = 80_000
+    await peer.pass_time(20)
+    await peer.connection.on_text('{"type":"pong"}')
+    await peer.pass_time(20)
+    assert peer.transport.closed is None
+
+
+async def test_a_peer_far_behind_is_caught_up_between_opened_and_live(peer: Peer) -> None:
+    for _ in range(30):
+        peer.log.append("x" * 20_000)
+    resume = json.dumps(
+        {"type": "session.open", "cid": "o", "user_id": "ana", "resume": {"epoch": peer.log.epoch, "seq": 2}}
+    )
+    await peer.connection.on_text(resume)
+    live = await peer.transport.until("session.live")
+    peer.log.append("last")
+    await peer.until_created(29)
+    kinds = [frame["type"] for frame in peer.transport.frames]
+    created = [frame["seq"] for frame in peer.transport.frames if frame["type"] == "message.created"]
+    assert (kinds[0], kinds[29], live["seq"]) == ("session.opened", "session.live", 30)
+    assert created == list(range(3, 32))
+
+
+async def test_a_stalled_peer_keeps_no_more_of_the_log_than_its_tail(peer: Peer) -> None:
+    await peer.open()
+    peer.transport.is_reading.clear()
+    before = peer.log.reads
+    for _ in range(200):
+        peer.log.append("x" * 20_000)
+        await asyncio.sleep(0)
+    reads = peer.log.reads - before
+    peer.transport.is_reading.set()
+    await peer.until_created(200)
+    created = [frame["seq"] for frame in peer.transport.frames if frame["type"] == "message.created"]
+    assert reads <= 5
+    assert created == list(range(1, 201))
+
+
+async def test_a_draining_node_says_so_at_once_and_closes_when_the_command_in_its_hands_is_answered(
+    peer: Peer,
+) -> None:
+    await peer.open()
+    peer.log.answering.clear()
+    await peer.connection.on_text('{"type":"session.open","cid":"last","user_id":"ana"}')
+    peer.connection.drain(700)
+    await peer.transport.until("server.draining")
+    peer.connection.leave()
+    await asyncio.sleep(0)
+    closed_before = peer.transport.closed
+    peer.log.answering.set()
+    code = await peer.transport.until_closed()
+    answered = [frame for frame in peer.transport.frames if frame.get("re") == "last"]
+    assert (closed_before, code, len(answered)) == (None, 1012, 1)
+
+
+async def test_what_a_peer_said_before_it_went_is_still_done(peer: Peer) -> None:
+    peer.log.answering.clear()
+    await peer.connection.on_text('{"type":"session.open","cid":"1","user_id":"ana"}')
+    ending = asyncio.create_task(peer.connection.end())
+    await asyncio.sleep(0)
+    peer.log.answering.set()
+    await ending
+    assert peer.log.readers == []

@@ -8,16 +8,17 @@ import pytest
 
 from core.errors import BackendError
 from core.ports import EventLog, SessionStore
-from server.cursor import LIVE_TAIL_BYTES, Cursor
+from server.cursor import CATCH_UP_BYTES, LIVE_TAIL_BYTES, Cursor, Tail
 from tests.server.fake_log import SESSION, FakeLog, seqs
 
 
 class Reader:
     """A cursor over a fake log, and how often it was woken."""
 
-    def __init__(self, log: FakeLog) -> None:
+    def __init__(self, log: FakeLog, tail: Tail | None = None) -> None:
         self.wakes = 0
-        self.cursor = Cursor(SESSION, cast(EventLog, log), cast(SessionStore, log), self._wake)
+        self.tail = tail or Tail()
+        self.cursor = Cursor(SESSION, cast(EventLog, log), cast(SessionStore, log), self._wake, tail=self.tail)
 
     def _wake(self) -> None:
         self.wakes += 1
@@ -59,9 +60,10 @@ async def test_resume_inside_a_payload_gives_only_what_is_after_the_position(log
     log.append("a", "b", "c")
     log.append("d")
     opening = await reader.cursor.open((log.epoch, 2))
+    missed = await reader.cursor.read_on()
     assert opening.recovered
-    assert seqs(opening.events) == [3, 4]
-    assert opening.live_seq == 4
+    assert seqs(list(missed.payloads)) == [3, 4]
+    assert missed.live_seq == 4
 
 
 @pytest.mark.parametrize(
@@ -105,18 +107,18 @@ async def test_a_reader_that_does_not_read_is_fed_from_the_log_at_its_own_pace(l
     await reader.cursor.open()
     for _ in range(20):
         log.append("x" * 20_000)
-    kept = reader.cursor._pending_bytes
+    left = reader.tail.left
     given: list[int] = []
     rounds = 0
     while reader.cursor.has_work:
         view, payloads = await reader.cursor.next_payloads()
         assert view is None
-        assert sum(map(len, payloads)) <= LIVE_TAIL_BYTES
+        assert sum(map(len, payloads)) <= CATCH_UP_BYTES + 20_200
         given += seqs(payloads)
         rounds += 1
     log.append("last")
     given += seqs((await reader.cursor.next_payloads())[1])
-    assert kept <= LIVE_TAIL_BYTES
+    assert left == LIVE_TAIL_BYTES
     assert given == list(range(1, 22))
     assert rounds > 1
 
@@ -198,3 +200,87 @@ async def test_a_session_that_was_erased_while_its_reader_was_not_attached_is_fo
     log.erased = True
     assert await reader.cursor.next_payloads() == (None, [])
     assert reader.cursor.erased
+
+
+async def test_cursors_that_share_a_tail_share_its_room(log: FakeLog) -> None:
+    tail = Tail(50_000)
+    readers = [Reader(log, tail) for _ in range(2)]
+    await readers[0].cursor.open()
+    await readers[1].cursor.open()
+    for _ in range(10):
+        log.append("x" * 10_000)
+    assert 0 <= tail.left <= 50_000
+    assert [reader.cursor.must_read for reader in readers] == [True, True]
+    given = [await all_given(reader) for reader in readers]
+    assert given == [list(range(1, 11))] * 2
+    assert tail.left == 50_000
+
+
+async def test_a_closed_reader_gives_its_room_back(log: FakeLog, reader: Reader) -> None:
+    await reader.cursor.open()
+    log.append("a")
+    taken = LIVE_TAIL_BYTES - reader.tail.left
+    reader.cursor.close()
+    assert (taken > 0, reader.tail.left) == (True, LIVE_TAIL_BYTES)
+
+
+async def test_a_reader_far_behind_is_brought_to_the_head_in_pieces_and_then_told_that_it_is_live(
+    log: FakeLog, reader: Reader
+) -> None:
+    for _ in range(20):
+        log.append("x" * 20_000)
+    opening = await reader.cursor.open((log.epoch, 1))
+    log.append("while it catches up")
+    nothing_yet = reader.cursor.live()
+    pieces = []
+    while reader.cursor.must_read:
+        pieces.append(await reader.cursor.read_on())
+    assert (opening.recovered, opening.live_seq, nothing_yet) == (True, None, [])
+    assert max(sum(map(len, piece.payloads)) for piece in pieces) <= CATCH_UP_BYTES + 20_200
+    assert [piece.live_seq for piece in pieces if piece.live_seq is not None] == [21]
+    assert seqs([payload for piece in pieces for payload in piece.payloads]) == list(range(2, 22))
+
+
+async def test_a_resume_with_nothing_missed_is_live_at_once(log: FakeLog, reader: Reader) -> None:
+    log.append("a")
+    await reader.cursor.open((log.epoch, 1))
+    piece = await reader.cursor.read_on()
+    log.append("b")
+    assert (list(piece.payloads), piece.live_seq) == ([], 1)
+    assert seqs(reader.cursor.live()) == [2]
+
+
+async def test_a_log_that_is_cut_under_a_resume_is_a_snapshot(log: FakeLog, reader: Reader) -> None:
+    for _ in range(20):
+        log.append("x" * 20_000)
+    await reader.cursor.open((log.epoch, 1))
+    first = await reader.cursor.read_on()
+    log.trim(20)
+    second = await reader.cursor.read_on()
+    assert seqs(list(first.payloads))[0] == 2
+    assert second.snapshot is not None
+    assert (second.live_seq, reader.cursor.must_read) == (20, False)
+
+
+async def test_what_is_appended_while_the_log_is_read_does_not_look_like_a_log_that_was_cut(
+    log: FakeLog, reader: Reader
+) -> None:
+    """A fast answer to a reader just behind: each read was older than the publication that came during it, and the
+    reader got a snapshot instead of its events."""
+    await reader.cursor.open()
+    log.append("a", publish=False)
+    log.append("b")
+    reader.cursor.live()
+    log.meanwhile = lambda: log.append("c")
+    first = await reader.cursor.read_on()
+    second = await reader.cursor.read_on()
+    assert (first.snapshot, second.snapshot, reader.cursor.must_read) == (None, None, False)
+    assert seqs([*first.payloads, *second.payloads]) == [1, 2, 3]
+
+
+async def all_given(reader: Reader) -> list[int]:
+    """Everything that a reader is given until it has nothing to do."""
+    given: list[int] = []
+    while reader.cursor.has_work:
+        given += seqs((await reader.cursor.next_payloads())[1])
+    return given

@@ -429,7 +429,6 @@ async def test_another_users_session_does_not_exist(keyed_node: RunningNode, use
 async def test_commands_of_later_chapters_are_refused_in_words(development_node: RunningNode, user: str) -> None:
     async with development_node.connect() as client:
         session_id = (await client.open(user))["session_id"]
-        merge = await client.ask("message.send", session_id=session_id, content="oi", on_busy="merge")
-        approval = await client.ask("approval.respond", session_id=session_id, approval_id="a", approved=True)
-    assert merge["code"] == approval["code"] == "invalid_request"
-    assert "merge" in merge["message"]
+        handled = await client.ask("session.handle", session_id=session_id, by="human")
+    assert handled["code"] == "invalid_request"
+    assert "session.handle" in handled["message"]

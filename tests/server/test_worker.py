@@ -37,6 +37,9 @@ class FakeQueue:
         self.renewing = asyncio.Event()
         self.renewing.set()
         self.renewed = asyncio.Event()
+        self.taking = asyncio.Event()
+        self.answering = asyncio.Event()
+        self.answering.set()
         self._wake: Callable[[], None] = lambda: None
 
     async def take(self, limit: int) -> Sequence[TakenTurn]:
@@ -44,6 +47,8 @@ class FakeQueue:
         if self.away:
             raise BackendError("Redis is away.")
         taken, self.waiting = self.waiting[:limit], self.waiting[limit:]
+        self.taking.set()
+        await self.answering.wait()
         return taken
 
     async def renew(self, turns: Sequence[TakenTurn]) -> Sequence[str]:
@@ -310,3 +315,27 @@ async def test_renewals_are_tried_each_second_while_redis_is_away() -> None:
         before = queue.renewals
         await asyncio.sleep(60.5)
         assert queue.renewals - before == 60
+
+
+@pytest.mark.looptime
+async def test_turns_that_were_being_taken_at_the_stop_are_handed_back_unbegun() -> None:
+    queue, runs = FakeQueue(turn("turn_1")), Runs()
+    queue.answering.clear()
+    async with worker(queue, runs.run) as made:
+        await queue.taking.wait()
+        stopping = asyncio.create_task(made.stop())
+        await asyncio.sleep(0)
+        queue.answering.set()
+        await stopping
+    assert queue.released == ["turn_1"]
+    assert runs.started.empty()
+
+
+@pytest.mark.looptime
+async def test_a_stop_does_not_wait_for_a_redis_that_is_away() -> None:
+    queue, runs = FakeQueue(), Runs()
+    queue.away = True
+    async with worker(queue, runs.run) as made:
+        async with asyncio.timeout(6):  # of the loop's own time
+            await made.stop()
+    assert queue.released == []

@@ -19,6 +19,7 @@ from core.models import ModelRequest, ToolSpec
 QUERY: Final = "sales_query"
 FIND: Final = "sales_find"
 MARKET: Final = "market"
+CREATE: Final = "create_follow_up"
 PROBE: Final[dict[str, Any]] = {"metrics": ["opportunities"], "period": "today"}
 """A call whose only purpose is to learn the reference date."""
 _TODAY: Final = re.compile(r"(?:today|reference[ _]date|hoje|as of)\D{0,40}?(\d{4}-\d{2}-\d{2})", re.IGNORECASE)
@@ -30,6 +31,7 @@ class Answered(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     arguments: dict[str, Any]
     failed: bool
+    content: str
     data: dict[str, Any] | None
 
 
@@ -38,6 +40,8 @@ class Conversation(msgspec.Struct, frozen=True, kw_only=True):
 
     texts: tuple[str, ...]
     """What the user said, oldest first; the last one is to be answered."""
+    replies: tuple[str, ...]
+    """What was answered to each of the texts before the last one; empty where nothing was."""
     answered: tuple[Answered, ...]
     """The calls of this turn."""
     previous: Previous | None
@@ -56,7 +60,14 @@ class Conversation(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def matches(self) -> tuple[NameMatch, ...]:
         """Names that `sales_find` saw in this turn's text."""
-        found = self.call(FIND)
+        return self._names_in(self.call(FIND))
+
+    def matches_in(self, arguments: dict[str, Any]) -> tuple[NameMatch, ...]:
+        """Names that `sales_find` saw in a text that it was asked about with these arguments."""
+        return self._names_in(self.call(FIND, arguments))
+
+    @staticmethod
+    def _names_in(found: Answered | None) -> tuple[NameMatch, ...]:
         listed = (found.data or {}).get("matches", []) if found else []
         return tuple(_matches(listed))
 
@@ -69,6 +80,7 @@ def sort_out(request: ModelRequest) -> Conversation:
     before = tuple(_answered(messages[: max(latest, 0)]))
     return Conversation(
         texts=tuple(each.content for each in messages if isinstance(each, UserMessage)),
+        replies=tuple(_replies(messages)),
         answered=answered,
         previous=_previous(before),
         today=_today((*before, *answered), request.tools),
@@ -81,6 +93,18 @@ def _offered(messages: Sequence[ModelMessage]) -> bool:
     last = max((at for at, each in enumerate(messages) if isinstance(each, UserMessage)), default=-1)
     asked = (each for each in _answered(messages[max(last, 0) :]) if each.name == QUERY and each.arguments != PROBE)
     return last >= 0 and not any(asked)
+
+
+def _replies(messages: Sequence[ModelMessage]) -> Iterator[str]:
+    """The last thing said before each user's message but the first."""
+    reply: str | None = None
+    for message in messages:
+        if isinstance(message, UserMessage):
+            if reply is not None:
+                yield reply
+            reply = ""
+        elif isinstance(message, AssistantMessage):
+            reply = message.content
 
 
 def question_of(arguments: dict[str, Any]) -> SalesQuestion | None:
@@ -116,14 +140,17 @@ def _answered(messages: Sequence[ModelMessage]) -> Iterator[Answered]:
                 call = calls[message.call_id]
                 data = None if message.failed else _decoded(message.content)
                 arguments = _decoded(call.arguments) or {}
-                yield Answered(name=call.name, arguments=arguments, failed=message.failed, data=data)
+                yield Answered(
+                    name=call.name, arguments=arguments, failed=message.failed, content=message.content, data=data
+                )
             case _:
                 pass
 
 
 def _decoded(text: str) -> dict[str, Any] | None:
+    """The JSON object of a text; a note in brackets may follow it."""
     try:
-        value = msgspec.json.decode(text)
+        value = msgspec.json.decode(text.partition("\n\n[")[0])
     except msgspec.DecodeError:
         return None
     return value if isinstance(value, dict) else None

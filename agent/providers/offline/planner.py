@@ -9,6 +9,8 @@ from typing import Any, Final, Literal
 import msgspec
 
 from agent.providers.offline.conversation import FIND, MARKET, PROBE, QUERY, Answered, Conversation
+from agent.providers.offline.follow_up_plan import TellFollowUp, follow_up_step
+from agent.providers.offline.follow_ups import asks_for_follow_up
 from agent.providers.offline.periods import days_of, needs_today
 from agent.providers.offline.question import (
     ALL_ROWS,
@@ -76,7 +78,7 @@ class TellUnclear(msgspec.Struct, frozen=True, kw_only=True):
     guess: SalesQuestion | None = None
 
 
-Step = CallTools | TellAnswer | TellMarket | TellSocial | TellRefusal | TellUnclear
+Step = CallTools | TellAnswer | TellFollowUp | TellMarket | TellSocial | TellRefusal | TellUnclear
 
 
 def plan(conversation: Conversation, locale: str | None) -> Step:
@@ -86,9 +88,13 @@ def plan(conversation: Conversation, locale: str | None) -> Step:
     text = texts[-1] if texts else ""
     if len(text) > _LONGEST_TEXT:
         return TellUnclear(language=language, why="too_long")
+    follow_up = follow_up_step(conversation, language)
+    if follow_up is not None:
+        return CallTools(calls=follow_up) if isinstance(follow_up, tuple) else follow_up
     looked = FIND not in conversation.tools or conversation.call(FIND) is not None
     reading = read(text, language, conversation.matches, found=looked)
-    agreed = reading.social == "yes" and conversation.offered and len(texts[-2]) <= _LONGEST_TEXT
+    offered = conversation.offered and len(texts[-2]) <= _LONGEST_TEXT
+    agreed = offered and reading.social == "yes" and not asks_for_follow_up(texts[-2], language)
     if agreed:
         text = texts[-2]
         language = detect_language(texts[:-1], locale)

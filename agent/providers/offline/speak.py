@@ -6,10 +6,11 @@ from typing import assert_never
 
 from agent.providers.offline.answers import describe, tell
 from agent.providers.offline.figures import SPEECHES, name, number
+from agent.providers.offline.follow_up_plan import TellFollowUp, text_of_follow_up
 from agent.providers.offline.planner import TellAnswer, TellMarket, TellRefusal, TellSocial, TellUnclear
 from agent.providers.offline.speech import Speech
 
-Telling = TellAnswer | TellMarket | TellRefusal | TellSocial | TellUnclear
+Telling = TellAnswer | TellFollowUp | TellMarket | TellRefusal | TellSocial | TellUnclear
 
 
 def text_of(telling: Telling) -> str:
@@ -22,6 +23,8 @@ def _said(telling: Telling, speech: Speech) -> str:
     match telling:
         case TellAnswer():
             return _answer(telling, speech)
+        case TellFollowUp():
+            return text_of_follow_up(telling)
         case TellMarket():
             return _market(telling, speech)
         case TellSocial():

@@ -170,7 +170,7 @@ SPEECH: Final = Speech(
         "currency": "I cannot answer that: all amounts are in US dollars, and I do not convert them.",
         "what_if": "I cannot answer that: I run no simulations.",
         "other_facts": "I cannot answer that: it is not in the sales data.",
-        "write": "I cannot do that: I only read the data, and change or send nothing.",
+        "write": "I cannot do that: I change no data and send nothing.",
         "market": "I cannot answer that: looking up market figures is not connected here.",
     },
     instead=(

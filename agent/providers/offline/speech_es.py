@@ -172,7 +172,7 @@ SPEECH: Final = Speech(
         "currency": "No puedo responder: todos los valores están en dólares, y no los convierto.",
         "what_if": "No puedo responder: no hago simulaciones.",
         "other_facts": "No puedo responder: eso no está en los datos de ventas.",
-        "write": "No puedo hacerlo: solo leo los datos, no cambio ni envío nada.",
+        "write": "No puedo hacerlo: no cambio los datos ni envío nada.",
         "market": "No puedo responder: la consulta de datos de mercado no está conectada aquí.",
     },
     instead=(

@@ -169,7 +169,7 @@ SPEECH: Final = Speech(
         "currency": "Não posso responder: todos os valores estão em dólares, e não faço conversão.",
         "what_if": "Não posso responder: não faço simulações.",
         "other_facts": "Não posso responder: isso não está nos dados de vendas.",
-        "write": "Não posso fazer isso: só leio os dados, não altero nem envio nada.",
+        "write": "Não posso fazer isso: não altero os dados nem envio nada.",
         "market": "Não posso responder: a consulta a dados de mercado não está ligada aqui.",
     },
     instead=(

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import event
+from sqlalchemy import event, func, select
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from core.errors import SettingsError
 
@@ -19,6 +21,8 @@ _DRIVERS = {
     "postgresql": "postgresql+asyncpg",
     "postgresql+asyncpg": "postgresql+asyncpg",
 }
+_LOCK: Final = 7_361_025_001
+"""The advisory lock's number: any, as long as nobody else in the database uses it."""
 _BUSY_MS = 30_000
 """How long a SQLite connection waits for another one's write: longer than a load takes (about 1 s)."""
 
@@ -39,6 +43,26 @@ def create_sales_engine(url: str) -> AsyncEngine:
         )
     parsed = parsed.set(drivername=driver)
     return _sqlite_engine(parsed) if parsed.get_backend_name() == "sqlite" else create_async_engine(parsed, pool_size=5)
+
+
+@asynccontextmanager
+async def exclusively(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+    """A transaction that no other one of this function runs beside, on any node. Raises SQLAlchemyError, OSError."""
+    if engine.dialect.name == "postgresql":
+        async with engine.begin() as connection:
+            await connection.execute(select(func.pg_advisory_xact_lock(_LOCK)))
+            yield connection
+        return
+    # The driver's own BEGIN is deferred, and two readers that both want to write then fail: say IMMEDIATE ourselves.
+    async with engine.connect() as plain:
+        connection = await plain.execution_options(isolation_level="AUTOCOMMIT")
+        await connection.exec_driver_sql("BEGIN IMMEDIATE")
+        try:
+            yield connection
+        except BaseException:
+            await connection.exec_driver_sql("ROLLBACK")
+            raise
+        await connection.exec_driver_sql("COMMIT")
 
 
 def _sqlite_engine(url: URL) -> AsyncEngine:

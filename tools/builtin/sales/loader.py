@@ -9,8 +9,7 @@ from __future__ import annotations
 import asyncio
 import csv
 import hashlib
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 from typing import Any, Final
@@ -20,12 +19,10 @@ from sqlalchemy import Connection, delete, func, insert, inspect, select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from tools.builtin.sales.cleaning import cleaned
+from tools.builtin.sales.database import exclusively
 from tools.builtin.sales.tables import DATA_TABLES, accounts, dataset, metadata, products, sales_pipeline, sales_teams
 
 DATA_FOLDER: Final = Path(__file__).parent / "data"
-
-_LOCK: Final = 7_361_025_001
-"""The advisory lock's number: any, as long as nobody else in the database uses it."""
 
 _FORMAT: Final = b"2"
 """Part of the digest: change it where the tables or the cleaning change, and every database is loaded anew."""
@@ -39,7 +36,7 @@ async def load_sales(engine: AsyncEngine, folder: Path = DATA_FOLDER) -> bool:
     Tables of these names that somebody else filled are left as they are.
     """
     digest = await asyncio.to_thread(_digest, folder)
-    async with _exclusively(engine) as connection:
+    async with exclusively(engine) as connection:
         if await connection.run_sync(_is_somebody_elses):
             logger.warning("sales.own_data_kept")
             return False
@@ -67,25 +64,6 @@ def _is_somebody_elses(connection: Connection) -> bool:
     """Whether the sales table is there without our mark's table: nothing may be made in such a database."""
     tables = inspect(connection)
     return tables.has_table(sales_pipeline.name) and not tables.has_table(dataset.name)
-
-
-@asynccontextmanager
-async def _exclusively(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
-    if engine.dialect.name == "postgresql":
-        async with engine.begin() as connection:
-            await connection.execute(select(func.pg_advisory_xact_lock(_LOCK)))
-            yield connection
-        return
-    # The driver's own BEGIN is deferred, and two readers that both want to write then fail: say IMMEDIATE ourselves.
-    async with engine.connect() as plain:
-        connection = await plain.execution_options(isolation_level="AUTOCOMMIT")
-        await connection.exec_driver_sql("BEGIN IMMEDIATE")
-        try:
-            yield connection
-        except BaseException:
-            await connection.exec_driver_sql("ROLLBACK")
-            raise
-        await connection.exec_driver_sql("COMMIT")
 
 
 async def _holds_rows(connection: AsyncConnection) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import date
 from typing import Any, Final, Literal
 
 from tools.builtin.sales.answer import Number
@@ -150,6 +151,19 @@ def query_summary(
         shown = [format_number(rows[0][name], METRICS[name].unit, language) for name in metrics]
         return f"{subject}: {_listed(shown, language)}."
     return f"{subject}: {counted('rows', len(rows), language)}."
+
+
+_FOLLOW_UP: Final[dict[Language, str]] = {
+    "pt": "Follow-up criado para {account}, até {day}.",
+    "en": "Follow-up created for {account}, due {day}.",
+    "es": "Seguimiento creado para {account}, hasta el {day}.",
+}
+
+
+def follow_up_summary(account: str, due: date, language: Language) -> str:
+    """One sentence: `Follow-up criado para Cancity, até 15/01/2018`."""
+    day = due.isoformat() if language == "en" else f"{due:%d/%m/%Y}"
+    return _FOLLOW_UP[language].format(account=account, day=day)
 
 
 def format_number(value: Number, unit: Unit, language: Language) -> str:

@@ -1,4 +1,7 @@
-"""The sales tools: `sales_query` (named metrics), `sales_find` (names in a text) and `sales_sql` (read-only SQL)."""
+"""The sales tools: `sales_query` (named metrics), `sales_find` (names in a text), `sales_sql` (read-only SQL).
+
+And `create_follow_up`, the only one that writes (`follow_ups`).
+"""
 
 from __future__ import annotations
 
@@ -15,6 +18,7 @@ from tools.builtin.sales.answer import Arrangement, Empty, Key, Row, Table, arra
 from tools.builtin.sales.ask import Filter, Question, plan_of
 from tools.builtin.sales.catalog import TIME_DIMENSIONS, Dimension, Metric, described
 from tools.builtin.sales.find import find_names
+from tools.builtin.sales.follow_ups import FollowUps
 from tools.builtin.sales.members import combinations
 from tools.builtin.sales.names import Coverage
 from tools.builtin.sales.periods import Period
@@ -53,6 +57,7 @@ class SalesTools:
         self._clock = clock or SystemClock()
         self._reference_date = reference_date
         self._source = SalesSource(engine, self._clock)
+        self._follow_ups = FollowUps(engine, self._source, self._today, self._clock)
         policy = sales_policy(engine.dialect.name)
         self._sql = SqlTool(policy, reader_for(engine, policy, sql_limits, self._clock, role=sql_role))
 
@@ -62,6 +67,7 @@ class SalesTools:
             Tool(self.sales_query, description=f"{_QUERY_DESCRIPTION}\n\nMetrics:\n{described()}"),
             Tool(self.sales_find),
             Tool(self.sales_sql, description=sql_description(self._sql.policy)),
+            Tool(self._follow_ups.create_follow_up),
         )
 
     @tool(title="Sales data", titles={"pt": "Dados de vendas", "es": "Datos de ventas"}, timeout_s=15.0)

@@ -1,0 +1,112 @@
+"""`python -m server` with kill points and, where CHAOS_MUTANT names one, a seeded bug.
+
+CHAOS_NAME     this process's name
+CHAOS_CONTROL  a folder: `<name>.node` is written with the node's id, `<name>.point` is read at SIGUSR1:
+               {"point": "before_append" | "after_append" | "before_end" | "after_end", "after": n}: at the
+               n-th such journal write from then on this process kills itself (SIGKILL), saying so first
+CHAOS_HISTORY  the file of the history to which that is written
+"""
+
+from __future__ import annotations
+
+import ctypes
+import importlib
+import json
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+from agent.providers import openai as openai_provider
+from memory.queue.writer import RedisTurnWriter
+from server import wiring
+from server.__main__ import main as serve
+from tests.chaos.recording import Recorder
+
+POINTS: Final = ("before_append", "after_append", "before_end", "after_end")
+PROVIDER_PATIENCE_S: Final = 2.0
+"""A provider that hangs is given up after this time, so that a run of a minute sees it."""
+_PARENT_DIES: Final = 1  # PR_SET_PDEATHSIG of prctl(2)
+
+
+class KillPoint:
+    """Kills this process at a point that SIGUSR1 arms."""
+
+    def __init__(self, name: str, control: Path, recorder: Recorder) -> None:
+        self._name = name
+        self._control = control
+        self._recorder = recorder
+        self._point = ""
+        self._left = 0
+        signal.signal(signal.SIGUSR1, self._arm)
+
+    def reach(self, point: str) -> None:
+        """The process is at a point now."""
+        if point != self._point:
+            return
+        self._left -= 1
+        if self._left <= 0:
+            self._recorder.fault(f"kill_{point}", self._name, 1)
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def _arm(self, *_: object) -> None:
+        wish = json.loads((self._control / f"{self._name}.point").read_text())
+        self._point, self._left = wish["point"], wish["after"]
+
+
+def _watch_writes(kill_point: KillPoint) -> None:
+    """Have every journal write pass the kill points. An append without journal entries is none."""
+    append, end = RedisTurnWriter.append, RedisTurnWriter.end
+
+    async def watched_append(self: RedisTurnWriter, events: Any, journal: Any = ()) -> Any:
+        if not journal:
+            return await append(self, events, journal)
+        kill_point.reach("before_append")
+        reply = await append(self, events, journal)
+        kill_point.reach("after_append")
+        return reply
+
+    async def watched_end(self: RedisTurnWriter, *arguments: Any, **named: Any) -> None:
+        kill_point.reach("before_end")
+        await end(self, *arguments, **named)
+        kill_point.reach("after_end")
+
+    RedisTurnWriter.append = watched_append  # type: ignore[method-assign]
+    RedisTurnWriter.end = watched_end  # type: ignore[method-assign]
+
+
+def _say_node(path: Path) -> None:
+    open_memory: Callable[..., Any] = vars(wiring)["open_memory"]
+
+    def opened(**options: Any) -> Any:
+        path.write_text(options["node"])
+        return open_memory(**options)
+
+    vars(wiring)["open_memory"] = opened
+
+
+def _shorten_patience() -> None:
+    timeouts = openai_provider.Timeouts
+
+    def short(**given: float) -> openai_provider.Timeouts:
+        wanted = {"connect_s": 2.0, "first_token_s": PROVIDER_PATIENCE_S, "between_tokens_s": PROVIDER_PATIENCE_S}
+        return timeouts(**{**wanted, **given})
+
+    openai_provider.Timeouts = short  # type: ignore[assignment,misc]
+
+
+def main() -> None:
+    """Patch, then serve."""
+    ctypes.CDLL(None).prctl(_PARENT_DIES, signal.SIGKILL)
+    name, control = os.environ["CHAOS_NAME"], Path(os.environ["CHAOS_CONTROL"])
+    _watch_writes(KillPoint(name, control, Recorder(Path(os.environ["CHAOS_HISTORY"]))))
+    _say_node(control / f"{name}.node")
+    _shorten_patience()
+    if mutant := os.environ.get("CHAOS_MUTANT"):
+        importlib.import_module("tests.chaos.mutants").apply(mutant)
+    serve()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,82 @@
+"""Reads every session's log in Redis as it grows, past the proxy, so that the checker knows what was appended."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any, Final
+
+import redis
+import redis.asyncio
+
+from tests.chaos.cluster import PREFIX
+from tests.chaos.history import LogEvent
+from tests.chaos.recording import Recorder, now_ns
+
+POLL_S: Final = 0.02
+
+_NEW: Final = """
+local found = {}
+for i = 1, #ARGV, 3 do
+  local sid, epoch, seq = ARGV[i], ARGV[i + 1], tonumber(ARGV[i + 2])
+  local now = redis.call('HMGET', KEYS[1] .. 's:' .. sid, 'epoch', 'seq')
+  if now[1] then
+    local head = tonumber(now[2])
+    if now[1] ~= epoch or head < seq then seq = 0 end
+    if now[1] ~= epoch or head ~= tonumber(ARGV[i + 2]) then
+      local entries = redis.call('XRANGE', KEYS[1] .. 'l:' .. sid, string.format('%.0f', seq + 1) .. '-0', '+')
+      found[#found + 1] = {sid, now[1], now[2], entries}
+    end
+  end
+end
+return found
+"""
+"""One look at all sessions: what came after (epoch, seq) of each; all of a log that is another or became shorter."""
+
+
+class LogReader:
+    """`run` until cancelled. Sessions are known by `sessions`: the run's name by the server's id."""
+
+    def __init__(self, client: redis.asyncio.Redis, recorder: Recorder, sessions: dict[str, str]) -> None:
+        self._client = client
+        self._recorder = recorder
+        self._sessions = sessions
+        self._at: dict[str, tuple[str, int]] = {}
+        self._seen: dict[tuple[str, str, int], int] = {}
+        self._looking = asyncio.Lock()
+
+    async def run(self) -> None:
+        """Look again and again; while Redis is away there is nothing to see."""
+        while True:
+            await asyncio.sleep(POLL_S)
+            try:
+                await self.look()
+            except (redis.RedisError, OSError, TimeoutError):
+                continue
+
+    async def look(self) -> None:
+        """Write down what is new. Raises redis-py's errors and TimeoutError where Redis is away."""
+        async with self._looking:
+            if not self._sessions:
+                return
+            arguments: list[str] = []
+            for session_id in list(self._sessions):
+                epoch, seq = self._at.get(session_id, ("", 0))
+                arguments += [session_id, epoch, str(seq)]
+            async with asyncio.timeout(2.0):
+                found: Any = await self._client.eval(_NEW, 1, PREFIX, *arguments)
+            for raw_id, raw_epoch, raw_seq, entries in found:
+                self._at[raw_id.decode()] = (raw_epoch.decode(), int(raw_seq))
+                self._take(raw_id.decode(), raw_epoch.decode(), entries)
+
+    def _take(self, session_id: str, epoch: str, entries: list[tuple[bytes, list[bytes]]]) -> None:
+        """Write events down, but for those that were seen at this place and are the same still."""
+        for _, fields in entries:
+            for event in json.loads(fields[fields.index(b"d") + 1]):
+                place = (session_id, epoch, event["seq"])
+                content = hash(json.dumps(event))
+                if self._seen.get(place) != content:
+                    self._seen[place] = content
+                    self._recorder.write(
+                        LogEvent(at_ns=now_ns(), session=self._sessions[session_id], epoch=epoch, event=event)
+                    )

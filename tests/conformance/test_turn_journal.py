@@ -1,0 +1,129 @@
+"""What a turn wrote down: kept beside the session for a day after the end, the prompt apart and for a while."""
+
+from __future__ import annotations
+
+import pytest
+
+from core.errors import UserError
+from core.turns import ApprovalAnswered, Principal, SessionRef, ToolBegun, ToolReturned, TurnRecord
+from memory.backends import Memory
+from tests.conformance.conftest import Nodes
+from tests.conformance.kit import (
+    ANA,
+    BRIDGE,
+    completed,
+    delta,
+    history_of,
+    model_called,
+    open_session,
+    reaped,
+    record_of,
+    said,
+    take_one,
+)
+from tests.conformance.parking import park
+
+BEGUN = ToolBegun(step=1, call_id="call_1", name="create_follow_up", effect="once")
+RETURNED = ToolReturned(step=1, call_id="call_1", name="create_follow_up", content="{}", summary="Criado.")
+
+
+async def test_a_journal_is_all_that_a_turns_runs_wrote_down(nodes: Nodes) -> None:
+    session = await open_session(nodes.one)
+    submission = said(session)
+    await nodes.one.queue.submit(submission)
+    first = await take_one(nodes.one)
+    await nodes.one.queue.writer(first).append([], [model_called(1, "um"), BEGUN])
+    await reaped(nodes.two)
+    second = await take_one(nodes.two)
+    writer = nodes.two.queue.writer(second)
+    await writer.append([], [RETURNED])
+    running = await nodes.one.queue.journal(ANA, submission.input.turn_id)
+    await writer.append([], [model_called(2, "dois")])
+    await writer.end(completed(second, "m", "dois"), history_of(second, "dois"), record_of(second))
+
+    ended = await nodes.one.queue.journal(BRIDGE, submission.input.turn_id)
+
+    assert (running.state, running.record) == ("running", None)
+    assert running.entries == (model_called(1, "um"), BEGUN, RETURNED)
+    assert (ended.session, ended.state, ended.input) == (session, "completed", submission.input)
+    assert ended.entries == (*running.entries, model_called(2, "dois"))
+    assert ended.record == record_of(second)
+
+
+async def test_the_journal_of_a_parked_turn_says_what_it_asked_and_was_told(
+    memory: Memory, session: SessionRef
+) -> None:
+    parked = await park(memory, session)
+    waiting = await memory.queue.journal(ANA, parked.turn_id)
+    await memory.queue.answer(session, ANA, "cid", "d", parked.approval_id, approved=True, by="user")
+
+    answered = await memory.queue.journal(ANA, parked.turn_id)
+
+    assert (waiting.state, waiting.entries[-1]) == ("parked", parked.asked)
+    assert isinstance(answered.entries[-1], ApprovalAnswered)
+
+
+async def test_the_journal_of_a_cancelled_parked_turn_has_its_record(memory: Memory, session: SessionRef) -> None:
+    parked = await park(memory, session)
+    await memory.queue.cancel(session, parked.turn_id, "user")
+
+    journal = await memory.queue.journal(ANA, parked.turn_id)
+
+    assert (journal.state, journal.entries[-1]) == ("cancelled", parked.asked)
+    assert isinstance(journal.record, TurnRecord)
+
+
+@pytest.mark.parametrize(
+    "principal",
+    [
+        pytest.param(Principal(tenant="default", name="bia", user_id="bia"), id="another_user"),
+        pytest.param(Principal(tenant="other", name="key_1"), id="another_tenants_service"),
+    ],
+)
+async def test_the_journal_of_another_ones_turn_is_not_found(
+    memory: Memory, session: SessionRef, principal: Principal
+) -> None:
+    submission = said(session)
+    await memory.queue.submit(submission)
+
+    with pytest.raises(UserError) as foreign:
+        await memory.queue.journal(principal, submission.input.turn_id)
+    with pytest.raises(UserError) as unknown:
+        await memory.queue.journal(principal, "turn_unknown")
+
+    assert foreign.value.code == "not_found"
+    assert foreign.value.message == unknown.value.message
+
+
+async def test_the_prompt_is_told_while_the_turn_runs_and_is_not_in_the_journal(nodes: Nodes) -> None:
+    session = await open_session(nodes.one)
+    await nodes.one.queue.submit(said(session))
+    turn = await take_one(nodes.one)
+    writer = nodes.one.queue.writer(turn)
+    await writer.append([delta(turn, "m", "a")], [model_called(1, "a", prompt="um")])
+    await writer.append([], [BEGUN])
+    await writer.append([], [model_called(2, "b", prompt="um, dois"), RETURNED])
+
+    status = await nodes.two.queue.status(ANA, turn.input.turn_id)
+    journal = await nodes.two.queue.journal(ANA, turn.input.turn_id)
+    await reaped(nodes.two)
+    heir = await take_one(nodes.two)
+
+    assert [message.content for message in status.prompt] == ["um, dois"]
+    assert journal.entries == (model_called(1, "a"), BEGUN, model_called(2, "b"), RETURNED)
+    assert heir.journal == journal.entries
+
+
+async def test_a_journal_is_kept_for_a_day_after_the_end_and_its_prompt_for_a_quarter_of_an_hour(nodes: Nodes) -> None:
+    session = await open_session(nodes.one)
+    await nodes.one.queue.submit(said(session))
+    turn = await take_one(nodes.one)
+    writer = nodes.one.queue.writer(turn)
+    await writer.append([], [model_called(1, "a", prompt="um")])
+    await writer.end(completed(turn, "m", "a"), history_of(turn, "a"), record_of(turn))
+
+    with nodes.server.client() as client:
+        [journal] = client.keys(f"*}}:j:{turn.input.turn_id}")
+        [prompt] = client.keys(f"*}}:k:{turn.input.turn_id}")
+        assert 86_000 < client.ttl(journal) <= 86_400
+        assert 800 < client.ttl(prompt) <= 900
