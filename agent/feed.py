@@ -24,6 +24,8 @@ from core.turns import JournalEntry, TakenTurn
 
 BLANK_LINE: Final = "\n\n"
 """Between the text of one step and that of the next (protocol.md, Words: turn)."""
+_CONFIRMED_S: Final = 1.0
+"""How long after an append a run may take its turn for its own; leases live 3 s."""
 _CLOSE_S: Final = 2.0
 """How long leaving waits for an append that is under way."""
 
@@ -74,6 +76,9 @@ class Feed:
         self._timer: asyncio.TimerHandle | None = None
         self._next_tick_s = 0.0
         self._busy = False
+        self._journalling = False  # the append under way holds journal entries
+        self._confirmed_s = self._loop.time()
+        self._asks = False  # an append is wanted though there is nothing to append
         self._finishing = False
         self._task: asyncio.Task[None] | None = None
 
@@ -162,7 +167,21 @@ class Feed:
     async def flush(self) -> None:
         """Return when all that was given is in the log. Raises what an append raised."""
         self._close_delta()
-        if self._events or self._journal or self._busy:
+        if self.failure is None and (self._events or self._journal or self._busy):
+            self._send_now()
+            await self._idle.wait()
+        if self.failure is not None:
+            raise self.failure
+
+    async def secure(self) -> None:
+        """Before something is paid for: return when all that was journalled is in the log and the turn is still ours.
+
+        The latter is asked only where no append has said so for a second: a process that was paused, or cut off from
+        Redis, finds out here that another run goes on. Raises what an append raised.
+        """
+        if self._loop.time() - self._confirmed_s > _CONFIRMED_S:
+            self._asks = True
+        if self.failure is None and (self._asks or self._journal or self._journalling):
             self._send_now()
             await self._idle.wait()
         if self.failure is not None:
@@ -231,17 +250,17 @@ class Feed:
             await self._wake.wait()
             self._wake.clear()
             self._close_delta()
-            if not (self._events or self._journal) or self._finishing:
+            if not (self._events or self._journal or self._asks) or self._finishing:
                 self._settle()
                 continue
             events, journal = self._events, self._journal
-            self._events, self._journal = [], []
+            self._events, self._journal, self._asks = [], [], False
             if not await self._append(events, journal):
                 return
             self._settle()
 
     async def _append(self, events: list[Event], journal: list[JournalEntry]) -> bool:
-        self._busy = True
+        self._busy, self._journalling = True, bool(journal)
         began_s, began_loop_s = self._clock.monotonic_s(), self._loop.time()
         try:
             cancelled_by = await self._writer.append(events, journal)
@@ -255,7 +274,8 @@ class Feed:
             self._on_failure()
             return False
         finally:
-            self._busy = False
+            self._busy = self._journalling = False
+        self._confirmed_s = began_loop_s
         self._next_tick_s = began_loop_s + tick_s(self._clock.monotonic_s() - began_s)
         if cancelled_by is not None:
             self._on_cancel(cancelled_by)
@@ -263,7 +283,7 @@ class Feed:
 
     def _settle(self) -> None:
         """After an append: what came meanwhile goes out at once (events) or on the tick (text)."""
-        if self._events or self._journal:
+        if self._events or self._journal or self._asks:
             self._wake.set()
         elif self._gathered:
             self._idle.set()

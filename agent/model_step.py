@@ -58,6 +58,7 @@ async def call_model(run: Run, instruction: CallModel) -> None:
 
 async def _call_with_retries(run: Run, choice: ModelChoice, instruction: CallModel, base: int) -> None:
     for attempt in range(1, TRIES + 1):
+        await run.feed.secure()
         call = _Call(run, choice, instruction)
         if attempt == 1:
             run.feed.put(call.step_started())

@@ -95,8 +95,7 @@ class Worker:
             tasks = [task for _, task in runs]
             await asyncio.wait(tasks, timeout=self._drain_s / 2)
             self._hand_on.set()
-            await asyncio.wait(tasks, timeout=self._drain_s / 2)
-            await self._hand_back(runs)
+            await self._hand_back(runs, self._drain_s / 2)
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -177,14 +176,22 @@ class Worker:
             if reaped:
                 logger.warning("turns.reaped", count=reaped)
 
-    async def _hand_back(self, runs: Iterable[_Run]) -> None:
+    async def _hand_back(self, runs: Iterable[_Run], over_s: float) -> None:
+        """Cut off what still runs, one after the other over a while: all at once would make each wait for all."""
         left = [(turn, task) for turn, task in runs if not task.done() or task.cancelled()]
-        if not left:
-            return
-        for _, task in left:
-            task.cancel()
-        await asyncio.wait([task for _, task in left], timeout=STOP_S)
-        await asyncio.gather(*(self._release(turn) for turn, _ in left))
+        async with asyncio.TaskGroup() as handing:
+            for turn, task in left:
+                handing.create_task(self._give_back(turn, task, over_s), name=f"hand back {turn.input.turn_id}")
+            for _, task in left:
+                if pending := [other for _, other in left if not other.done()]:
+                    await asyncio.wait(pending, timeout=over_s / len(left))
+                task.cancel()
+
+    async def _give_back(self, turn: TakenTurn, task: asyncio.Task[None], over_s: float) -> None:
+        """Release a turn as soon as its run has let go of it unended: at a step's end by itself, or cut off."""
+        await asyncio.wait([task], timeout=over_s + STOP_S)
+        if not task.done() or task.cancelled():
+            await self._release(turn)
 
     async def _release(self, turn: TakenTurn) -> None:
         try:

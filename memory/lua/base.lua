@@ -40,6 +40,8 @@ local INSTANCE = ARGV[1]
 local SESSION_TTL_S = 2592000 -- 30 days after the last turn
 local TURN_TTL_S = 86400 -- a day after its end
 local PROMPT_TTL_S = 900 -- it is large, and asked for by those who wait for the turn's end
+local PROMPTS_KEPT = 2 -- of a session, however soon one turn follows the other
+local TURNS_KEPT = 32 -- of a session, with their journals; older ones are in SQL
 
 local function now_ms()
   local t = redis.call('TIME')

@@ -7,6 +7,7 @@ local function add_events(sid, epoch, seq, bodies)
   local first, last = whole(seq + 1), whole(seq + #bodies)
   local payload = '[' .. table.concat(numbered, ',') .. ']'
   redis.call('XADD', TAG .. 'l:' .. sid, last .. '-0', 'f', first, 'd', payload)
+  if seq == 0 then redis.call('EXPIRE', TAG .. 'l:' .. sid, SESSION_TTL_S) end -- a log that begins, or begins anew
   redis.call('SPUBLISH', TAG .. 'ch:' .. sid, 'E ' .. epoch .. ' ' .. first .. ' ' .. last .. '\n' .. payload)
   return seq + #bodies
 end

@@ -62,6 +62,23 @@ local function next_turn(sid, tenant)
   end
 end
 
+-- So that a session costs the same after a thousand turns: of those that ended, only the newest stay.
+local function forget_old_turns(sid, turn_id)
+  local turns = TAG .. 'ts:' .. sid
+  for _, old in ipairs(redis.call('ZRANGE', turns, 0, -(TURNS_KEPT + 1))) do
+    local state = redis.call('HGET', TAG .. 't:' .. old, 'state')
+    if not state or state == 'completed' or state == 'failed' or state == 'cancelled' then
+      redis.call('DEL', TAG .. 't:' .. old, TAG .. 'j:' .. old, TAG .. 'k:' .. old)
+      redis.call('ZREM', turns, old)
+    end
+  end
+  local rank = redis.call('ZRANK', turns, turn_id)
+  if rank and rank >= PROMPTS_KEPT then
+    local before = redis.call('ZRANGE', turns, rank - PROMPTS_KEPT, rank - PROMPTS_KEPT)[1]
+    redis.call('DEL', TAG .. 'k:' .. before)
+  end
+end
+
 -- What every end of a turn writes, whoever ends it: state, record, books, first seq for the log's trimming.
 local function close_turn(sid, meta, turn_id, state, record)
   local turn_key = TAG .. 't:' .. turn_id
@@ -73,6 +90,7 @@ local function close_turn(sid, meta, turn_id, state, record)
   redis.call('EXPIRE', turn_key, TURN_TTL_S)
   redis.call('EXPIRE', TAG .. 'j:' .. turn_id, TURN_TTL_S)
   redis.call('EXPIRE', TAG .. 'k:' .. turn_id, PROMPT_TTL_S)
+  forget_old_turns(sid, turn_id)
   redis.call('XADD', TAG .. 'outbox', '*', 's', sid, 'd', record)
   tell('outbox')
 end

@@ -59,6 +59,16 @@ class Erasing:
         for session_id in session_ids:
             reply = await self._database.call(ERASE, self._keys.of(session_id), session_id, tenant, user_id)
             if reply[0] == b"ok" and reply[2]:
-                into = reply[2].decode()
-                await self._database.call(ERASE_MERGED, self._keys.of(into), into, session_id)
+                await self._erase_merged(session_id, reply[2].decode())
         await self._outbox.forget(session_ids)
+
+    async def _erase_merged(self, source: str, into: str) -> None:
+        """Take a session's turns out of the one in which it goes on, and of those in which that one does."""
+        turns = ""
+        passed: set[str] = set()
+        while into and into not in passed:
+            passed.add(into)
+            reply = await self._database.call(ERASE_MERGED, self._keys.of(into), into, source, turns)
+            source, turns, into = "", reply[2].decode(), reply[3].decode()
+            if not turns:
+                return

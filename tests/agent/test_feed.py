@@ -217,3 +217,51 @@ async def test_nothing_is_left_running() -> None:
         feed.say("Ten")
 
     assert asyncio.all_tasks() == before
+
+
+async def test_securing_waits_until_the_journal_is_written() -> None:
+    writer = FakeWriter()
+    writer.gate.clear()
+    async with make(writer) as feed:
+        feed.put(journal=ENTRY)
+        securing = asyncio.create_task(feed.secure())
+        await writer.began.wait()
+        waited = not securing.done()
+        writer.gate.set()
+        await securing
+
+    assert waited
+    assert writer.journal == [ENTRY]
+
+
+async def test_securing_costs_nothing_while_an_append_was_just_confirmed_and_nothing_is_journalled() -> None:
+    writer = FakeWriter()
+    writer.gate.clear()
+    async with make(writer) as feed:
+        feed.put(STEP)
+        await feed.secure()
+        writer.gate.set()
+
+    assert writer.most_appending <= 1
+
+
+async def test_a_run_that_has_not_written_for_long_asks_whether_the_turn_is_still_its_own(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(feed_module, "_CONFIRMED_S", -1.0)
+    writer = FakeWriter()
+    writer.fail = StaleRun("another run goes on")
+    async with make(writer) as feed:
+        with pytest.raises(StaleRun):
+            await feed.secure()
+        with pytest.raises(StaleRun):
+            await feed.secure()
+
+
+async def test_a_run_whose_turn_is_its_own_goes_on_after_asking(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(feed_module, "_CONFIRMED_S", -1.0)
+    writer = FakeWriter()
+    async with make(writer) as feed:
+        await feed.secure()
+
+    assert writer.writes == [([], [])]

@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -30,7 +31,7 @@ from tests.chaos.mutants_scenes import SCENES, Scene
 from tests.chaos.mutants_table import BY_NAME
 from tests.chaos.profiles import PROFILES, Habits, Profile
 
-_RUN_S: Final = 150.0
+_RUN_S: Final = 110.0
 """A run that takes longer is killed; what it wrote until then is judged."""
 _QUIET_S: Final = 30.0
 """Shorter than a proper run's, because a turn that a mutant lost never ends; the control runs have it too."""
@@ -106,10 +107,10 @@ def _arguments() -> argparse.Namespace:
 
 
 def _result(name: str, folder: Path, *, bug: bool) -> Result:
-    """Run in a process of its own, then judge what it wrote. A run that could not begin is begun once more."""
+    """Run in a process of its own, then judge what it wrote. A run that went wrong by itself is made once more."""
     began_s = time.monotonic()
     problems = _run_apart(name, folder, bug=bug)
-    if not (folder / "history/run.jsonl").exists():
+    if problems:
         problems = _run_apart(name, folder, bug=bug)
     verdict = judge(folder / "history")
     unfair = _ABOUT_THE_RUN | (_NEED_THE_END if problems and bug else set())
@@ -129,7 +130,8 @@ def _result(name: str, folder: Path, *, bug: bool) -> Result:
 
 def _run_apart(name: str, folder: Path, *, bug: bool) -> list[str]:
     """The run as a process; gives what went wrong with it."""
-    folder.mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
     command = [sys.executable, "-m", "tests.chaos.mutants", "--one", name, "--out", str(folder)]
     command += ["--bug"] if bug else []
     with (folder / "run.log").open("wb") as log:

@@ -95,7 +95,7 @@ PROFILES: Final[dict[str, Profile]] = {
     ),
     "rolling": Profile(
         users=200,
-        habits=msgspec.structs.replace(_CALM, tokens=(75, 80), pace_ms=400, pause_s=(600, 601)),
+        habits=msgspec.structs.replace(_CALM, tokens=(150, 160), pace_ms=200, pause_s=(600, 601)),
         seconds=45,
         every_s=None,
         quiet_s=120,

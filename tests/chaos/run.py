@@ -42,7 +42,7 @@ async def run(options: Options) -> None:
     """Do a run; its history lies in `<out>/history`."""
     profile = PROFILES[options.profile]
     names = [f"user-{number}" for number in range(1, profile.users + 1)]
-    settings = {"DRAIN_S": "1"} if options.profile == "rolling" else {}
+    settings = {"DRAIN_S": "4"} if options.profile == "rolling" else {}
     async with cluster(
         options.out, seed=options.seed, flavour=options.redis, mutant=options.mutant, **settings
     ) as running:

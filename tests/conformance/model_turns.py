@@ -142,6 +142,8 @@ class Store(Sessions):
         elif not turn.ended:
             events, leaves_history = turn.ending
             session.log += events
+            if turn.state == "queued" and turn.retry_of is not None and session.latest == turn_id:
+                session.latest = turn.retry_of
             session.say("turn.cancelled", turn_id=turn_id, by=by)
             if leaves_history:
                 session.history.append(turn_id)

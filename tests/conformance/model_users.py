@@ -58,7 +58,7 @@ class Users(Stage):
         self._submit(node, command, on_busy=on_busy, channel=channel)
 
     @having("sent")
-    @rule(node=nodes, command=one_of("sent"), digest=st.sampled_from(["body", "body", "another body"]))
+    @rule(node=nodes, command=one_of("sent"), digest=st.sampled_from(["body", "body", "another-body"]))
     def submit_again(self, node: str, command: Command, digest: str) -> None:
         """The same cid again, perhaps with another body."""
         self._submit(node, (*command[:3], digest))
@@ -83,7 +83,7 @@ class Users(Stage):
             self.count("turns accepted")
 
     @having("sent")
-    @rule(node=nodes, command=one_of("sent"), digest=st.sampled_from(["body", "another body"]))
+    @rule(node=nodes, command=one_of("sent"), digest=st.sampled_from(["body", "another-body"]))
     def ask_whether_seen(self, node: str, command: Command, digest: str) -> None:
         """Look a cid up."""
         ref, principal, cid, _ = command
@@ -124,7 +124,7 @@ class Users(Stage):
         self._answer(node, command, approval_id, approved, **said)
 
     @having("answered")
-    @rule(node=nodes, answered=one_of("answered"), digest=st.sampled_from(["answer", "another answer"]))
+    @rule(node=nodes, answered=one_of("answered"), digest=st.sampled_from(["answer", "another-answer"]))
     def answer_again(self, node: str, answered: tuple[Command, str, bool], digest: str) -> None:
         """The same cid again."""
         command, approval_id, approved = answered
@@ -142,7 +142,8 @@ class Users(Stage):
         key = (principal.name, cid)
         expected = self.by_the_rules(lambda: self.store.answer(ref.session_id, key, digest, approval_id, **how))
         queue = self.memory(node).queue
-        assert self.really(queue.answer(ref, principal, cid, digest, approval_id, **how)) == expected
+        given = self.really(queue.answer(ref, principal, cid, digest, approval_id, **how))
+        assert given == expected, f"{given!r}, but by the rules {expected!r}"
         self.count("answers")
 
     # ------------------------------------------------------------ deliveries

@@ -174,6 +174,20 @@ async def test_what_a_forgotten_user_left_in_anothers_session_is_taken_out(memor
     assert len(await memory.outbox.pending(10)) == 1
 
 
+async def test_what_came_through_a_chain_of_merges_is_taken_out_of_all_of_them(memory: Memory, nodes: Nodes) -> None:
+    guest, bia, eva = [await open_session(memory, name) for name in ("visitor-1", "bia", "eva")]
+    await exchange(memory, guest, "segredo", "segredo")
+    await exchange(memory, bia, "da bia", "olá")
+    await memory.sessions.merge(guest, bia)
+    await memory.sessions.merge(bia, eva)
+
+    await memory.sessions.erase("default", "visitor-1")
+
+    history = [message.content for entry in await memory.sessions.history(eva) for message in entry.messages]
+    assert history == ["da bia", "olá"]
+    assert b"segredo" not in everything(nodes)
+
+
 async def test_a_run_that_goes_on_after_the_erasure_writes_nothing(nodes: Nodes, sweeper: Memory) -> None:
     session = await open_session(sweeper, "ana")
     await sweeper.queue.submit(said(session, "segredo"))

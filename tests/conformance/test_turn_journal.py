@@ -13,6 +13,7 @@ from tests.conformance.kit import (
     BRIDGE,
     completed,
     delta,
+    exchange,
     history_of,
     model_called,
     open_session,
@@ -127,3 +128,29 @@ async def test_a_journal_is_kept_for_a_day_after_the_end_and_its_prompt_for_a_qu
         [prompt] = client.keys(f"*}}:k:{turn.input.turn_id}")
         assert 86_000 < client.ttl(journal) <= 86_400
         assert 800 < client.ttl(prompt) <= 900
+
+
+async def test_a_sessions_newest_turns_stay_in_redis_and_older_ones_leave_no_key(nodes: Nodes) -> None:
+    session = await open_session(nodes.one)
+    turns = [(await exchange(nodes.one, session))[0].input.turn_id for _ in range(40)]
+
+    with nodes.server.client() as client:
+        kept = {key.decode().rpartition(":")[2] for key in client.keys("*}:t:*")}
+        about_the_oldest = client.keys(f"*{turns[0]}*")
+
+    assert kept == set(turns[-32:])
+    assert about_the_oldest == []
+    assert (await nodes.one.queue.status(ANA, turns[-32])).state == "completed"
+
+
+async def test_only_the_prompts_of_a_sessions_last_turns_are_kept(nodes: Nodes) -> None:
+    session = await open_session(nodes.one)
+    for _ in range(4):
+        await nodes.one.queue.submit(said(session))
+        turn = await take_one(nodes.one)
+        writer = nodes.one.queue.writer(turn)
+        await writer.append([], [model_called(1, "a", prompt="um")])
+        await writer.end(completed(turn, "m", "a"), history_of(turn, "a"), record_of(turn))
+
+    with nodes.server.client() as client:
+        assert len(client.keys("*}:k:*")) == 2
