@@ -37,6 +37,8 @@ class Turns:
         self.starts: dict[str, list[Place]] = defaultdict(list)
         self.marks: dict[str, list[Place]] = defaultdict(list)
         """Where a run began: started, recovered, resumed."""
+        self.cids: dict[str, list[str]] = defaultdict(list)
+        """Of the messages that a turn answers."""
         self._ended: set[tuple[str, str]] = set()
 
     def before(self, place: Place, view: SessionView) -> None:
@@ -46,6 +48,8 @@ class Turns:
             case "message.created":
                 self._created(place, view)
             case "turn.queued":
+                if "retry_of" in place.event:
+                    self.cids[place.event["turn_id"]] = list(self.cids[place.event["retry_of"]])
                 if (place.epoch, place.event["turn_id"]) in self._ended:
                     self._broken(Rule.SILENCE, place, "its turn had ended")
             case "turn.started":
@@ -63,6 +67,8 @@ class Turns:
 
     def _created(self, place: Place, view: SessionView) -> None:
         cid = place.event.get("re")
+        if cid is not None:
+            self.cids[place.event.get("turn_id", "")].append(cid)
         twin = next((message for message in view.messages if message.re == cid and cid is not None), None)
         if twin is not None:
             self._broken(Rule.ONE_MESSAGE, place, f"{twin.message_id} has that cid already")

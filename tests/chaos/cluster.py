@@ -20,6 +20,7 @@ from tests.servers import RedisServer, redis_server, valkey_server
 
 PREFIX: Final = "prosa:{p0}:"
 READY_S: Final = 30.0
+END_S: Final = 5.0
 NODES: Final = 3
 WORKERS: Final = 2
 
@@ -199,7 +200,12 @@ async def _stop(running: Cluster, *helpers: asyncio.subprocess.Process) -> None:
     for process in helpers:
         assert process.stdin is not None
         process.stdin.close()
-        await process.wait()
+        try:
+            async with asyncio.timeout(END_S):
+                await process.wait()
+        except TimeoutError:
+            process.kill()
+            await process.wait()
 
 
 async def _helper(module: str, folder: Path, **options: object) -> asyncio.subprocess.Process:

@@ -21,6 +21,7 @@ import json
 import signal
 import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from contextlib import suppress
 from typing import Final
 
 from tests.chaos.cluster import Cluster, Member
@@ -30,6 +31,8 @@ from tests.chaos.plan import Strike
 from tests.chaos.recording import Recorder
 from tests.chaos.redis_reader import LogReader
 
+STARTS: Final = 5
+"""How often a process that gives up is started again, as whatever runs it would do."""
 ALONE: Final = 0.8
 """Only a strike of at least this size is aimed at the last one of its kind that is up: else little would go on."""
 
@@ -147,6 +150,10 @@ class Injector:
         await gone(member)
         await asyncio.sleep(0.1 + 0.6 * strike.size)
         async with self._redis_lock:  # a node that finds no Redis at its start gives up, rightly
+            for _ in range(STARTS - 1):  # and so does one whose first words to Redis are cut: it is started again
+                with suppress(RuntimeError):
+                    await member.start()
+                    return
             await member.start()
 
     # ------------------------------------------------------------ Redis and the way to it

@@ -7,8 +7,10 @@ import random
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Final
 
 import msgspec
+from loguru import logger
 
 from tests.chaos.cluster import Cluster, cluster
 from tests.chaos.device import Device
@@ -23,6 +25,9 @@ from tests.chaos.redis_reader import LogReader
 from tests.chaos.rolling import roll
 from tests.chaos.soak import watch_memory
 from tests.chaos.user import User
+
+CANCEL_S: Final = 2.0
+"""What was cancelled has so long to end before it is cancelled again."""
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
@@ -84,6 +89,7 @@ async def _talk(options: Options, profile: Profile, names: list[str], running: C
                     await asyncio.gather(injector.run(), asyncio.sleep(seconds))
         await quiet(running, devices, sessions, recorder, profile.quiet_s)
         await complete_history(running, devices, sessions, reader, recorder)
+        recorder.flush()
         for user in users:
             await user.leave()
 
@@ -119,8 +125,13 @@ async def background(*work: Awaitable[None]) -> AsyncIterator[None]:
     async with asyncio.TaskGroup() as group:
         tasks = [group.create_task(_as_coroutine(one)) for one in work]
         yield
-        for task in tasks:
-            task.cancel()
+        pending = set(tasks)
+        while pending:  # a cancellation may be lost in a library that was just connecting
+            for task in pending:
+                task.cancel()
+            _, pending = await asyncio.wait(pending, timeout=CANCEL_S)
+            for task in pending:
+                logger.warning("chaos.lingers", task=repr(task))
 
 
 async def _as_coroutine(work: Awaitable[None]) -> None:
