@@ -102,6 +102,7 @@ class Cursor:
         self._behind = False
         self._seen = 0  # the last seq that was told of while behind
         self._new_epoch = False
+        self._restarting = False  # attached anew, but the snapshot is still being read
         self._attached = False
         self._closed = False
 
@@ -113,7 +114,7 @@ class Cursor:
     @property
     def must_read(self) -> bool:
         """Whether `read_on` has to be asked before `live` gives anything."""
-        return self._behind or self._new_epoch or self._live_due or bool(self._owed)
+        return self._behind or self._new_epoch or self._restarting or self._live_due or bool(self._owed)
 
     @property
     def has_work(self) -> bool:
@@ -262,12 +263,15 @@ class Cursor:
         return trimmed(view)
 
     async def _restart(self) -> Batch:
+        self._restarting = True
         try:
             await self._attach()
             view = await self._snapshot()
         except BaseException:
             self._new_epoch = True  # no snapshot was given yet: the next call begins again
             raise
+        finally:
+            self._restarting = False
         return Batch(snapshot=view, live_seq=view.seq)
 
     async def _catch_up(self) -> Batch:

@@ -112,6 +112,8 @@ class FakeLog:
         for _, _, payload in self.chunks:
             for event in _EVENTS.decode(payload):
                 apply(view, event)
+        meanwhile, self.meanwhile = self.meanwhile, lambda: None
+        meanwhile()
         return view
 
     async def open(self, tenant: str, user_id: str, name: str | None) -> SessionHead:

@@ -147,6 +147,23 @@ async def test_a_new_epoch_is_a_snapshot_and_then_its_events(log: FakeLog, reade
     assert seqs((await reader.cursor.next_payloads())[1]) == [1]
 
 
+async def test_no_event_of_a_new_epoch_is_given_while_its_snapshot_is_being_read(log: FakeLog, reader: Reader) -> None:
+    given: list[bytes] = []
+
+    def append_and_look() -> None:
+        log.append("a")
+        given.extend(reader.cursor.live())
+
+    await reader.cursor.open()
+    log.begin_anew("epoch_2")
+    log.meanwhile = append_and_look
+    view, _ = await reader.cursor.next_payloads()
+    assert given == []
+    assert view is not None
+    assert (view.epoch, view.seq) == ("epoch_2", 0)
+    assert seqs(reader.cursor.live()) == [1]
+
+
 async def test_while_redis_is_away_nothing_is_lost(log: FakeLog, reader: Reader) -> None:
     await reader.cursor.open()
     log.append("a", publish=False)
