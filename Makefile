@@ -2,7 +2,7 @@
 # A setting may be given on the line: `make run PORT=9000 LLM_MODEL=openai:gpt-4.1-mini`.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check chaos bench format lock static clean mutants
+.PHONY: help setup run test check chaos mutants bench format lock static clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -26,13 +26,13 @@ chaos: ## kill and cut a cluster for minutes, judge what clients saw; ARGS="--pr
 	@scripts/setup dev
 	@.venv/bin/python -m tests.chaos $(ARGS)
 
-bench: ## measure speed beside a naive loop (1-2 minutes; ARGS=--full for the long run)
-	@scripts/setup dev
-	@.venv/bin/python -m bench $(ARGS)
-
 mutants: ## seed bugs into a cluster and show that the chaos checker sees each (half an hour; ARGS=NAME for some)
 	@scripts/setup dev
 	@.venv/bin/python -m tests.chaos.mutants $(ARGS)
+
+bench: ## measure speed beside a naive loop (1-2 minutes; ARGS=--full for the long run)
+	@scripts/setup dev
+	@.venv/bin/python -m bench $(ARGS)
 
 format: ## format the code and mend what can be mended
 	@scripts/setup dev

@@ -210,7 +210,7 @@ export class Chat {
     this.#drawEmpty(rows.length === 0 && (session.view !== null || connection.attempt > 0));
     this.#drawBanner();
     setText(this.typing, session.typing === null ? "" : words.say("typing"));
-    this.bubble?.update({ answers: rows.filter((row) => row.kind === "answer" && !row.running).length, live: session.phase === "live" });
+    this.bubble?.update({ answers: rows.filter(callsForAttention).length, live: session.phase === "live" });
     if (this.isPage) document.title = this.#title();
   }
 
@@ -223,13 +223,16 @@ export class Chat {
       title: this.#title(),
       connected: session.phase === "live" || session.phase === "catching-up" || session.phase === "opening",
       session,
-      retry: (turnId) => run(session.ask({ type: "turn.retry", turn_id: turnId })),
+      retry: (turnId) => {
+        if (!session.isPending("turn.retry", turnId)) run(session.ask({ type: "turn.retry", turn_id: turnId }));
+      },
       cancel: (turnId) => run(session.ask({ type: "turn.cancel", turn_id: turnId })),
       rate: (messageId, score) => run(session.rate(messageId, score)),
       respond: (approvalId, approved) => run(session.ask({ type: "approval.respond", approval_id: approvalId, approved })),
       resend: (cid) => this.#resend(cid),
       discard: (cid) => this.#discard(cid),
       announce: (text) => this.#announce(text),
+      focus: () => this.composer.focus(),
       explain: (code) => words.say(errorKey(code)),
     };
   }
@@ -312,6 +315,11 @@ function sheet() {
     shared.replaceSync(css);
   }
   return shared;
+}
+
+/** An answer that is whole, or that waits for the user. @param {import("./rows.js").Row} row */
+function callsForAttention(row) {
+  return row.kind === "answer" && (!row.running || row.approvals.some((approval) => approval.approver === "user"));
 }
 
 /** @param {string} locale */

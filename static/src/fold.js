@@ -20,7 +20,9 @@
  * @property {string} [message]
  * @property {boolean} [retryable]
  *
- * @typedef {{ tools: Tool[], provider?: string, model?: string, end?: TurnEnd }} TurnDetails
+ * @typedef {"user" | "operator" | "timeout" | "superseded"} Refuser
+ * @typedef {Record<string, Refuser>} Refusals by call_id
+ * @typedef {{ tools: Tool[], refusals?: Refusals, provider?: string, model?: string, end?: TurnEnd }} TurnDetails
  *
  * @typedef {object} View
  * @property {string} epoch
@@ -159,8 +161,9 @@ const changes = {
   },
   "approval.resolved": (view, event) => {
     if (view.turn === null) return;
-    const approvals = view.turn.approvals.filter((approval) => approval.approval_id !== event.approval_id);
-    view.turn = { ...view.turn, approvals };
+    const asked = view.turn.approvals.find((approval) => approval.approval_id === event.approval_id);
+    if (asked !== undefined && !event.approved) noteRefusal(view, view.turn.turn_id, { [asked.call_id]: event.by });
+    view.turn = { ...view.turn, approvals: view.turn.approvals.filter((approval) => approval !== asked) };
   },
   "source.added": (view, event) => {
     const message = findMessage(view, event.message_id);
@@ -225,6 +228,12 @@ function noteModel(view, event) {
   if (event.provider) named.provider = event.provider;
   if (event.model) named.model = event.model;
   view.details.set(event.turn_id, named);
+}
+
+/** @param {View} view @param {string} turnId @param {Refusals} refusal */
+function noteRefusal(view, turnId, refusal) {
+  const details = view.details.get(turnId) ?? { tools: [] };
+  view.details.set(turnId, { ...details, refusals: { ...details.refusals, ...refusal } });
 }
 
 /** @param {View} view @param {Frame} event @param {"completed" | "failed"} status @param {string[]} fields */

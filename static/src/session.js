@@ -15,7 +15,7 @@
  *   `save`: the outbox changed. `notice`: tell the user.
  * @typedef {"away" | "opening" | "catching-up" | "live" | "stopped"} Phase
  */
-import { Commands } from "./commands.js";
+import { Commands, isTooLate } from "./commands.js";
 import { apply, fromSnapshot } from "./fold.js";
 import { History } from "./history.js";
 import { Outbox } from "./outbox.js";
@@ -176,6 +176,11 @@ export class Session {
     return this.ask({ type: "feedback.create", message_id: messageId, score });
   }
 
+  /** Whether an approval has an answer of this client that is under way or was taken. @param {string} approvalId */
+  isAnswered(approvalId) {
+    return this.commands.answered.has(approvalId);
+  }
+
   /** Ask for the messages before the oldest that is held. */
   loadOlder() {
     const fields = this.phase === "live" ? this.history.next(this.view) : null;
@@ -245,6 +250,7 @@ export class Session {
     this.expectSnapshot = false;
     this.resumable = true;
     this.history.reset(this.view);
+    this.commands.replaced();
     if (!anew) return;
     this.outbox.repair(new Set(this.view.messages.flatMap((message) => message.re ?? [])), now);
     this.#pump(now);
@@ -274,7 +280,8 @@ export class Session {
 
   /** @param {Frame} frame @param {number} now */
   #ok(frame, now) {
-    this.commands.take(frame.re);
+    const command = this.commands.take(frame.re);
+    if (isTooLate(command, frame)) this.#act({ kind: "notice", code: "decided", message: "" });
     const item = this.outbox.find(frame.re);
     if (item === undefined) return;
     this.outbox.accept(item, frame.turn_id, now);
@@ -289,7 +296,7 @@ export class Session {
     }
     const item = this.outbox.find(frame.re);
     if (item !== undefined) return this.#messageRefused(item, frame, now);
-    const command = this.commands.take(frame.re);
+    const command = this.commands.refuse(frame.re);
     if (command === undefined) return undefined;
     if (command.type === "history.get") this.history.isLoading = false;
     if (command.type === "feedback.create") this.scores.delete(command.message_id);

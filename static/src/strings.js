@@ -66,8 +66,16 @@ const en = {
   toolFailed: "failed",
   approve: "Approve",
   decline: "Decline",
-  approvalUser: "This step needs your approval.",
-  approvalOperator: "This step waits for somebody of the team.",
+  approvalUser: "Needs your yes by {time}. If you write something else instead, it is not done.",
+  approvalOperator: "Waits for somebody of the team until {time}.",
+  yes: "yes",
+  no: "no",
+  declined: "Not approved, so it was not done.",
+  declinedUser: "Declined, so it was not done.",
+  declinedOperator: "The team declined it, so it was not done.",
+  declinedTimeout: "Nobody answered in time, so it was not done.",
+  declinedSuperseded: "Another message came instead, so it was not done.",
+  outcomeUnknown: "It was interrupted: whether it took effect is not known. It is not repeated.",
   older: "Show earlier messages",
   loading: "Loading…",
   newest: "Jump to the newest messages",
@@ -84,6 +92,7 @@ const en = {
   stopConnections: "The chat is open in too many windows. Close some of them, then try again.",
   stopFrames: "The chat and the server did not understand each other. Reload the page.",
   stopEnded: "The server ended the connection.",
+  errDecided: "That had been decided already.",
   errBusy: "Too many messages wait already. Wait for an answer, then try again.",
   errRateLimited: "That was too fast. Wait a moment, then try again.",
   errBudget: "The budget for answers is used up. Try again later, or tell whoever runs the site.",
@@ -166,8 +175,16 @@ const pt = {
   toolFailed: "falhou",
   approve: "Aprovar",
   decline: "Recusar",
-  approvalUser: "Esta etapa precisa da sua aprovação.",
-  approvalOperator: "Esta etapa aguarda alguém da equipe.",
+  approvalUser: "Precisa do seu sim até {time}. Se você escrever outra coisa, a ação não será feita.",
+  approvalOperator: "Aguarda alguém da equipe até {time}.",
+  yes: "sim",
+  no: "não",
+  declined: "Não aprovado; nada foi feito.",
+  declinedUser: "Recusado; nada foi feito.",
+  declinedOperator: "A equipe recusou; nada foi feito.",
+  declinedTimeout: "Ninguém respondeu a tempo; nada foi feito.",
+  declinedSuperseded: "Veio outra mensagem no lugar; nada foi feito.",
+  outcomeUnknown: "Foi interrompido: não se sabe se teve efeito. Não será repetido.",
   older: "Mostrar mensagens anteriores",
   loading: "Carregando…",
   newest: "Ir para as mensagens mais recentes",
@@ -184,6 +201,7 @@ const pt = {
   stopConnections: "A conversa está aberta em janelas demais. Feche algumas e tente de novo.",
   stopFrames: "A conversa e o servidor não se entenderam. Recarregue a página.",
   stopEnded: "O servidor encerrou a conexão.",
+  errDecided: "Isso já tinha sido decidido.",
   errBusy: "Já há mensagens demais na fila. Espere uma resposta e tente de novo.",
   errRateLimited: "Rápido demais. Espere um momento e tente de novo.",
   errBudget: "O orçamento para respostas acabou. Tente mais tarde ou avise quem cuida do site.",
@@ -264,8 +282,16 @@ const es = {
   toolFailed: "falló",
   approve: "Aprobar",
   decline: "Rechazar",
-  approvalUser: "Este paso necesita tu aprobación.",
-  approvalOperator: "Este paso espera a alguien del equipo.",
+  approvalUser: "Necesita tu sí antes del {time}. Si escribes otra cosa, no se hará.",
+  approvalOperator: "Espera a alguien del equipo hasta el {time}.",
+  yes: "sí",
+  no: "no",
+  declined: "No aprobado; no se hizo nada.",
+  declinedUser: "Rechazado; no se hizo nada.",
+  declinedOperator: "El equipo lo rechazó; no se hizo nada.",
+  declinedTimeout: "Nadie respondió a tiempo; no se hizo nada.",
+  declinedSuperseded: "Llegó otro mensaje en su lugar; no se hizo nada.",
+  outcomeUnknown: "Se interrumpió: no se sabe si tuvo efecto. No se repetirá.",
   older: "Mostrar mensajes anteriores",
   loading: "Cargando…",
   newest: "Ir a los mensajes más recientes",
@@ -282,6 +308,7 @@ const es = {
   stopConnections: "El chat está abierto en demasiadas ventanas. Cierra algunas e inténtalo de nuevo.",
   stopFrames: "El chat y el servidor no se entendieron. Recarga la página.",
   stopEnded: "El servidor cerró la conexión.",
+  errDecided: "Eso ya se había decidido.",
   errBusy: "Ya hay demasiados mensajes en espera. Espera una respuesta e inténtalo de nuevo.",
   errRateLimited: "Demasiado rápido. Espera un momento e inténtalo de nuevo.",
   errBudget: "El presupuesto para respuestas se agotó. Inténtalo más tarde o avisa a quien lleva el sitio.",
@@ -300,10 +327,21 @@ const es = {
 /** @type {Record<Language, Record<StringKey, string>>} */
 export const strings = { pt, en, es };
 
+/**
+ * Names of tools' arguments that people may be asked about. One that is not here is shown as the tool spells it.
+ * @type {Record<Language, Record<string, string>>}
+ */
+const argumentNames = {
+  pt: { account: "Cliente", note: "O que fazer", due_date: "Prazo" },
+  en: { account: "Customer", note: "What to do", due_date: "Due date" },
+  es: { account: "Cliente", note: "Qué hacer", due_date: "Plazo" },
+};
+
 /** @type {Record<string, StringKey>} */
 const errorKeys = {
   expired: "expired",
   busy: "errBusy",
+  decided: "errDecided",
   rate_limited: "errRateLimited",
   budget_exceeded: "errBudget",
   context_overflow: "errContext",
@@ -345,6 +383,14 @@ export class Translator {
   /** @param {StringKey} key @param {Record<string, string>} [values] */
   say(key, values = {}) {
     return strings[this.language][key].replace(/\{(\w+)\}/g, (whole, name) => values[name] ?? whole);
+  }
+
+  /** A tool's argument for people: `top_deals` as `Top deals`. @param {string} name */
+  argument(name) {
+    const known = new Map(Object.entries(argumentNames[this.language])).get(name);
+    if (known !== undefined) return known;
+    const spaced = name.replaceAll("_", " ").trim();
+    return spaced.charAt(0).toUpperCase() + spaced.slice(1);
   }
 
   /** @param {number} value @param {Intl.NumberFormatOptions} [options] */

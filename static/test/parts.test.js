@@ -123,3 +123,10 @@ test("a retry takes the old answer out and puts the new one under the same quest
   peer.say(peer.event("turn.started", 10, { turn_id: "t2", agent: "a", attempt: 1 }));
   assert.deepEqual(rowsOf(peer.session.view, []).map((row) => row.key), ["re:other", "turn:t2"]);
 });
+
+test("a tool's argument has a name for people, known or made of its own", () => {
+  const words = new Translator("pt", "pt-BR");
+  assert.equal(words.argument("due_date"), "Prazo");
+  assert.equal(words.argument("top_deals"), "Top deals");
+  assert.equal(words.argument("constructor"), "Constructor");
+});

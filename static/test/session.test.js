@@ -283,3 +283,52 @@ test("an erased session leaves nothing to send", () => {
   assert.deepEqual(peer.session.outbox.items, []);
   assert.equal(peer.session.view, null);
 });
+
+/** A turn that is parked for its user's approval, from seq 1. */
+function parkedTurn(peer) {
+  return [
+    ...answeredQuestion(peer).slice(0, 3),
+    peer.event("approval.requested", 4, { turn_id: "t1", approval_id: "a1", call_id: "c1", name: "act", title: "Act", reason: "?", approver: "user", expires_at: 9 }),
+    peer.event("turn.waiting", 5, { turn_id: "t1", approval_id: "a1" }),
+  ];
+}
+
+const parkedSnapshot = { epoch: "e2", seq: 0, turn: { turn_id: "t1", state: "parked", attempt: 1, message_id: null, tools: [], approvals: [{ approval_id: "a1" }] } };
+
+test("an approval counts as answered until the server refuses the answer", () => {
+  const peer = new Peer().begin();
+  peer.say(...parkedTurn(peer));
+  peer.took(peer.session.ask({ type: "approval.respond", approval_id: "a1", approved: true }));
+  assert.equal(peer.session.isAnswered("a1"), true);
+  const { cid, approved } = peer.of("approval.respond")[0];
+  assert.equal(approved, true);
+  peer.say({ type: "error", re: cid, code: "internal", message: "", retryable: true });
+  assert.equal(peer.session.isAnswered("a1"), false);
+  assert.equal(peer.actions.at(-1).kind, "notice");
+});
+
+test("an approval that a new epoch still asks for may be answered again, unless the answer is under way", () => {
+  const peer = new Peer().begin();
+  peer.say(...parkedTurn(peer));
+  peer.took(peer.session.ask({ type: "approval.respond", approval_id: "a1", approved: true }));
+  peer.snapshot(parkedSnapshot);
+  assert.equal(peer.session.isAnswered("a1"), true);
+  peer.say({ type: "ok", re: peer.of("approval.respond")[0].cid, state: "approved" });
+  peer.snapshot({ ...parkedSnapshot, epoch: "e3" });
+  assert.equal(peer.session.isAnswered("a1"), false);
+});
+
+test("an answer that was not the first says so", () => {
+  const peer = new Peer().begin();
+  peer.say(...parkedTurn(peer));
+  peer.took(peer.session.ask({ type: "approval.respond", approval_id: "a1", approved: true }));
+  peer.say({ type: "ok", re: peer.of("approval.respond")[0].cid, state: "expired" });
+  assert.equal(peer.actions.at(-1).code, "decided");
+});
+
+test("who did not allow a call is remembered with its turn", () => {
+  const peer = new Peer().begin();
+  peer.say(...parkedTurn(peer), peer.event("approval.resolved", 6, { approval_id: "a1", approved: false, by: "timeout" }));
+  assert.deepEqual(peer.session.view.details.get("t1").refusals, { c1: "timeout" });
+  assert.deepEqual(peer.session.view.turn.approvals, []);
+});

@@ -22,6 +22,7 @@ class ChatPage:
         self.questions = self.chat.locator("article.user .bubble")
         self.answers = self.chat.locator("article.answer")
         self.tools = self.chat.locator("li.tool")
+        self.approvals = self.chat.locator(".approval")
         self.starters = self.chat.locator("button.starter")
         self.scroller = self.chat.locator(".scroller")
         self.jump = self.chat.locator("button.jump")

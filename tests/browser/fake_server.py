@@ -46,6 +46,8 @@ class FakeServer:
         """An error frame's fields to answer `message.send` with, once."""
         self.silent = False
         """While true, frames are read but nothing is answered."""
+        self.approval_reply: dict[str, Any] | None = {"type": "ok", "state": "approved"}
+        """What `approval.respond` is answered with; None: nothing."""
         self._turns: asyncio.Queue[FakeTurn] = asyncio.Queue()
         self._arrived = asyncio.Condition()
 
@@ -178,6 +180,9 @@ class FakeConnection:
                 self._cancel(command)
             case "history.get":
                 self._history(command)
+            case "approval.respond":
+                if self._server.approval_reply is not None:
+                    self._say(**self._server.approval_reply, re=command["cid"])
             case _:
                 self._say(type="ok", re=command.get("cid"))
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
 from core.events import (
+    ApprovalRequested,
+    ApprovalResolved,
     Event,
     MessageCompleted,
     MessageCreated,
@@ -23,7 +25,9 @@ from core.events import (
     TurnCompleted,
     TurnFailed,
     TurnQueued,
+    TurnResumed,
     TurnStarted,
+    TurnWaiting,
 )
 from core.messages import content_text
 from core.models import FinishReason, Usage
@@ -206,11 +210,36 @@ class FakeTurn:
             ToolCompleted(**self._common(), call_id=call_id, summary=summary, duration_ms=42, result=result)
         )
 
-    def call_failed(self, call_id: str, *, message: str) -> None:
+    def call_failed(self, call_id: str, *, message: str, code: str = "tool_failed") -> None:
         """A tool could not."""
+        self.session.append(ToolFailed(**self._common(), call_id=call_id, code=code, message=message, duration_ms=9))
+
+    def ask(self, call_id: str, *, arguments: Any, approver: Literal["user", "operator"] = "user") -> str:
+        """A call needs somebody's yes: the turn is parked. Gives the approval's id."""
+        approval_id = self.session.new_id("apr")
         self.session.append(
-            ToolFailed(**self._common(), call_id=call_id, code="tool_failed", message=message, duration_ms=9)
+            ApprovalRequested(
+                **self._common(),
+                turn_id=self.turn_id,
+                approval_id=approval_id,
+                call_id=call_id,
+                name="create_follow_up",
+                title="Create a follow-up",
+                arguments=arguments,
+                reason="This action needs approval before it is done.",
+                approver=approver,
+                expires_at=self.session.now_ms() + 86_400_000,
+            )
         )
+        self.session.append(TurnWaiting(**self._common(), turn_id=self.turn_id, approval_id=approval_id))
+        return approval_id
+
+    def answered(
+        self, approval_id: str, *, approved: bool, by: Literal["user", "operator", "timeout", "superseded"] = "user"
+    ) -> None:
+        """The approval was answered, and the turn goes on."""
+        self.session.append(ApprovalResolved(**self._common(), approval_id=approval_id, approved=approved, by=by))
+        self.session.append(TurnResumed(**self._common(), turn_id=self.turn_id, approval_id=approval_id))
 
     def complete(self, *, provider: str = "scripted", model: str = "scripted-1") -> None:
         """The answer is whole."""

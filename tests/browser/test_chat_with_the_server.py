@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import sqlite3
 from collections.abc import AsyncIterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -82,6 +84,33 @@ async def test_two_tabs_of_a_user_are_in_step_and_a_reload_shows_the_same(open_c
     await two.wait_live()
     await expect(two.questions).to_have_text([QUESTION])
     await expect(two.last_text).to_contain_text("938.943")
+
+
+@pytest.mark.offline
+async def test_a_follow_up_is_created_again_only_after_a_yes(chat: ChatPage, tmp_path: Path) -> None:
+    await chat.ask("Create a follow-up for Cancity: call about the renewal, by 2018-01-15")
+    again = await chat.action("Answer again")
+    await again.click(timeout=15_000)
+    await expect(chat.approvals).to_contain_text("January 15, 2018", timeout=15_000)
+    assert _follow_ups(tmp_path) == 1
+    await chat.page.reload()
+    await chat.wait_live()
+    await chat.approvals.get_by_role("button", name="Approve").click()
+    await expect(chat.last_text).to_contain_text("Follow-up created for Cancity", timeout=15_000)
+    await expect(chat.approvals).to_have_count(0)
+    assert _follow_ups(tmp_path) == 2
+
+    await again.click(timeout=15_000)
+    await chat.approvals.get_by_role("button", name="Decline").click(timeout=15_000)
+    await expect(chat.last_text).to_contain_text("was not created", timeout=15_000)
+    await expect(chat.tools.last).to_contain_text("Declined, so it was not done.")
+    assert _follow_ups(tmp_path) == 2
+
+
+def _follow_ups(folder: Path) -> int:
+    """How many rows there are beside the sales data."""
+    with closing(sqlite3.connect(folder / "data" / "sales.db")) as database:
+        return int(database.execute("SELECT count(*) FROM follow_ups").fetchone()[0])
 
 
 async def test_the_page_goes_on_after_the_server_was_killed_in_the_middle_of_an_answer(

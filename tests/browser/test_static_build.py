@@ -78,6 +78,10 @@ def _random_conversation(chance: random.Random) -> tuple[FakeSession, list[dict[
         for call in range(chance.randrange(3)):
             turn.call(f"call-{number}-{call}", title="Tool", arguments={"n": call})
             turn.called(f"call-{number}-{call}", summary="ok", result=[1, None, "é"])
+        if chance.random() < 0.3:
+            asked = turn.ask("asked", arguments={"note": "é"}, approver=chance.choice(["user", "operator"]))
+            if number < 11 or chance.random() < 0.5:
+                turn.answered(asked, approved=chance.random() < 0.5)
         for _ in range(chance.randrange(6)):
             turn.say("".join(chance.choice("aé👋\n𝕏 ") for _ in range(chance.randrange(1, 9))))
         if turn.text and chance.random() < 0.4:

@@ -4,7 +4,8 @@ import { safeLink } from "../links.js";
 import { MarkdownView } from "../markdown.js";
 import { errorKey } from "../strings.js";
 import { contentText } from "../text.js";
-import { ToolList, approvalCards } from "./tools.js";
+import { ApprovalList } from "./approval.js";
+import { ToolList } from "./tools.js";
 
 /**
  * @typedef {import("../rows.js").AnswerRow} AnswerRow
@@ -22,6 +23,7 @@ import { ToolList, approvalCards } from "./tools.js";
  * @property {(cid: string) => void} resend
  * @property {(cid: string) => void} discard
  * @property {(text: string) => void} announce
+ * @property {() => void} focus put the focus where the user writes
  * @property {(code: string | undefined) => string} explain an error code as a sentence
  */
 
@@ -32,7 +34,7 @@ export class AnswerView {
     const { words } = context;
     this.markdown = new MarkdownView(words);
     this.tools = new ToolList(words);
-    this.approvals = make("div", { class: "approvals" });
+    this.approvals = new ApprovalList();
     this.progressLabel = make("span", { class: "progresslabel" });
     this.progress = make("div", { class: "progress" }, dots(), this.progressLabel);
     this.fault = make("div", { class: "fault", hidden: true });
@@ -48,7 +50,7 @@ export class AnswerView {
       make("h2", { class: "sr" }, words.say("agent", { title: context.title })),
       this.tools.element,
       this.markdown.element,
-      this.approvals,
+      this.approvals.element,
       this.progress,
       this.fault,
       this.sources,
@@ -66,9 +68,9 @@ export class AnswerView {
     this.context = context;
     this.row = row;
     this.turnId = row.turnId;
-    this.tools.update(row.details?.tools ?? []);
+    this.tools.update(row.details?.tools ?? [], row.details?.refusals);
     this.#showText(row);
-    this.#showApprovals(row);
+    this.approvals.update(row.approvals, context);
     this.#showProgress(row);
     this.#showFault(row);
     this.#showSources(row);
@@ -88,18 +90,11 @@ export class AnswerView {
   }
 
   /** @param {AnswerRow} row */
-  #showApprovals(row) {
-    const wanted = row.approvals.map((approval) => approval.approval_id).join(" ");
-    if (this.approvals.dataset["shown"] === wanted) return;
-    this.approvals.dataset["shown"] = wanted;
-    this.approvals.replaceChildren(...approvalCards(row.approvals, this.context.words, this.context.respond));
-  }
-
-  /** @param {AnswerRow} row */
   #showProgress(row) {
     const writing = row.message?.status === "running" && row.message.content !== "";
     this.progress.hidden = !row.running;
     this.element.classList.toggle("writing", row.running && writing);
+    this.element.classList.toggle("parked", row.parked);
     if (row.running) setText(this.progressLabel, this.context.words.say(this.#progressKey(row, writing)));
   }
 

@@ -45,7 +45,7 @@ export class Bubble {
     this.launcher.focus({ preventScroll: true });
   }
 
-  /** @param {{ answers: number, live: boolean }} state how many answers are whole */
+  /** @param {{ answers: number, live: boolean }} state how many answers are whole or ask something */
   update({ answers, live }) {
     this.answers = answers;
     if (this.seen === null && live) this.seen = answers;

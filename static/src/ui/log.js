@@ -160,7 +160,9 @@ export class Log {
 /** Differs whenever something was added at the end. @param {Row[]} rows */
 function tailOf(rows) {
   const last = rows.at(-1);
-  return last === undefined ? "" : `${last.key} ${last.message?.content.length ?? 0}`;
+  if (last === undefined) return "";
+  const asked = last.kind === "answer" ? last.approvals.length : 0;
+  return `${last.key} ${last.message?.content.length ?? 0} ${asked}`;
 }
 
 /** @param {Row} row @param {RowContext} context @returns {RowView} */

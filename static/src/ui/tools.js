@@ -1,4 +1,4 @@
-/** Tool calls and approvals as they are shown inside an answer. */
+/** Tool calls as they are shown inside an answer. */
 import { icon, make } from "../dom.js";
 
 /**
@@ -8,6 +8,12 @@ import { icon, make } from "../dom.js";
 
 /** @type {Record<Tool["status"], import("../strings.js").StringKey>} */
 const STATES = { running: "toolRunning", completed: "toolDone", failed: "toolFailed" };
+
+/**
+ * What became of a call that nobody allowed, by who said so. The call's own message is for the model.
+ * @type {Record<import("../fold.js").Refuser, import("../strings.js").StringKey>}
+ */
+const REFUSALS = { user: "declinedUser", operator: "declinedOperator", timeout: "declinedTimeout", superseded: "declinedSuperseded" };
 
 /**
  * The list of a turn's tool calls. Cards that did not change stay, so that what is open stays open.
@@ -21,8 +27,8 @@ export class ToolList {
     this.cards = new Map();
   }
 
-  /** @param {Tool[]} tools */
-  update(tools) {
+  /** @param {Tool[]} tools @param {import("../fold.js").Refusals} [refusals] who did not allow which of them */
+  update(tools, refusals = {}) {
     this.element.hidden = tools.length === 0;
     const left = new Set(tools.map((tool) => tool.call_id));
     for (const [callId, card] of this.cards) {
@@ -30,24 +36,35 @@ export class ToolList {
       card.item.remove();
       this.cards.delete(callId);
     }
-    for (const tool of tools) this.#show(tool);
+    for (const tool of tools) this.#show(tool, refusals[tool.call_id]);
   }
 
-  /** @param {Tool} tool */
-  #show(tool) {
+  /** @param {Tool} tool @param {import("../fold.js").Refuser | undefined} refuser */
+  #show(tool, refuser) {
     const known = this.cards.get(tool.call_id);
     if (known?.tool === tool) return;
     const wasOpen = known?.item.querySelector("details")?.open ?? false;
-    const item = make("li", { class: "tool", "data-status": tool.status }, toolCard(tool, wasOpen, this.words));
+    const item = make("li", { class: "tool", "data-status": tool.status }, toolCard(tool, outcomeOf(tool, refuser, this.words), wasOpen, this.words));
     if (known === undefined) this.element.append(item);
     else known.item.replaceWith(item);
     this.cards.set(tool.call_id, { tool, item });
   }
 }
 
-/** @param {Tool} tool @param {boolean} open @param {Translator} words */
-function toolCard(tool, open, words) {
-  const outcome = tool.status === "failed" ? tool.message : tool.summary;
+/**
+ * How the call went, in a sentence.
+ * @param {Tool} tool
+ * @param {import("../fold.js").Refuser | undefined} refuser
+ * @param {Translator} words
+ */
+function outcomeOf(tool, refuser, words) {
+  if (tool.status !== "failed") return tool.summary;
+  if (tool.code === "not_approved") return words.say(refuser === undefined ? "declined" : REFUSALS[refuser]);
+  return tool.code === "outcome_unknown" ? words.say("outcomeUnknown") : tool.message;
+}
+
+/** @param {Tool} tool @param {string | undefined} outcome @param {boolean} open @param {Translator} words */
+function toolCard(tool, outcome, open, words) {
   const line = [
     make("span", { class: "mark" }, ...mark(tool.status)),
     make("span", { class: "toolname" }, tool.title || tool.name),
@@ -69,39 +86,12 @@ function mark(status) {
   return [icon(status === "completed" ? "check" : "cross")];
 }
 
-/** @param {string} label @param {unknown} value */
-function block(label, value) {
+/** A value as text under a label; nothing where there is none. @param {string} label @param {unknown} value */
+export function block(label, value) {
   if (value === undefined || value === null) return [];
   const text = typeof value === "string" ? value : JSON.stringify(value, null, 2);
   return [
     make("p", { class: "blockname" }, label),
     make("pre", { tabindex: "0", role: "region", "aria-label": label }, text),
   ];
-}
-
-/**
- * Questions that the running turn waits for.
- * @param {import("../protocol.js").Approval[]} approvals
- * @param {Translator} words
- * @param {(approvalId: string, approved: boolean) => void} respond
- */
-export function approvalCards(approvals, words, respond) {
-  return approvals.map((approval) => {
-    const mine = approval.approver === "user";
-    const buttons = make(
-      "div",
-      { class: "choices" },
-      make("button", { type: "button", class: "solid", onclick: () => respond(approval.approval_id, true) }, words.say("approve")),
-      make("button", { type: "button", class: "plain", onclick: () => respond(approval.approval_id, false) }, words.say("decline")),
-    );
-    return make(
-      "div",
-      { class: "approval", role: "group", "aria-label": approval.title },
-      make("p", { class: "approvalname" }, approval.title),
-      make("p", {}, approval.reason),
-      ...block(words.say("arguments"), approval.arguments),
-      make("p", { class: "faint" }, words.say(mine ? "approvalUser" : "approvalOperator")),
-      mine ? buttons : null,
-    );
-  });
 }
