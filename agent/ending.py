@@ -24,6 +24,7 @@ _CUT_RESULT = "The turn ended before this call gave a result."
 _UNKNOWN_RESULT = "The turn ended while this call ran: whether it took effect is unknown. Do not repeat it unasked."
 _NO_ANSWER = "[The answer failed and nothing was given.]"
 _STOPPED = "[The user stopped the answer before it began.]"
+_STOPPED_MIDWAY = "[The user stopped the answer here.]"
 
 
 def closing_events(run: Run, finish: Finish, by: CancelledBy) -> list[Event]:
@@ -110,7 +111,8 @@ def history_entry(run: Run, finish: Finish) -> HistoryEntry:
         if cancelled:
             messages[-1] = msgspec.structs.replace(last, cancelled=True)
     else:
-        messages.append(AssistantMessage(content=_STOPPED if cancelled else _NO_ANSWER))
+        stopped = _STOPPED_MIDWAY if run.feed.length else _STOPPED
+        messages.append(AssistantMessage(content=stopped if cancelled else _NO_ANSWER))
     return HistoryEntry(
         turn_id=run.turn.input.turn_id,
         messages=tuple(messages),

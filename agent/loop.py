@@ -211,12 +211,14 @@ def _answer_calls(
         refusal = _refusal(call, begun=call.call_id in begun_once, room=room, cut=last.finish_reason == "length")
         room -= refusal is None
         spec, approver = specs.get(call.name), approvals.get(call.name)
-        if refusal is not None or spec is None or approver is None:
+        if refusal is not None or spec is None:
             planned.append(PlannedCall(call=call, spec=spec, refusal=refusal))
-        elif (answer := _approval(last.step, call, results)) is None:
+        elif answer := _approval(last.step, call, results):  # it counts, also where nobody need be asked any more
+            planned.append(_answered(call, spec, answer))
+        elif approver is not None:
             to_ask.append(AskApproval(step=last.step, call=call, spec=spec, approver=approver))
         else:
-            planned.append(_answered(call, spec, answer))
+            planned.append(PlannedCall(call=call, spec=spec))
     return CallTools(step=last.step, groups=_groups(planned)) if planned else to_ask[0]
 
 
@@ -235,7 +237,9 @@ def _answered(call: ToolCall, spec: ToolSpec, answer: ApprovalAnswered) -> Plann
 
 
 def _why_not(answer: ApprovalAnswered) -> str:
-    said = f" The reason given: {answer.reason}" if answer.reason else ""
+    reason = answer.reason or ""
+    stop = "" if reason.endswith((".", "!", "?")) else "."
+    said = f" The reason given: {reason}{stop}" if reason else ""
     why = {
         "timeout": "Nobody allowed this call in time, so it was not run.",
         "superseded": "The user wrote something else instead of allowing this call, so it was not run.",

@@ -209,7 +209,9 @@ class _Call:
             opaque=finished.opaque,
             context_size=len(self._request.messages),
             prompt=self._request.messages if run.shared.keep_prompt else (),
+            broken=tuple(run.broken),
         )
+        run.broken.clear()
         run.record(entry)
         run.feed.put(journal=entry)
         self._measure(finished.reason)

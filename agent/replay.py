@@ -16,8 +16,13 @@ def journalled_text(journal: Sequence[JournalEntry]) -> str:
     return BLANK_LINE.join(texts)
 
 
-def take_over(feed: Feed, turn_id: str, journal: Sequence[JournalEntry], shown: SessionView | None) -> None:
-    """Let the feed go on from the journal: cut off what an unfinished step showed, say again what the log lost."""
+def take_over(
+    feed: Feed, turn_id: str, journal: Sequence[JournalEntry], shown: SessionView | None, *, goes_on: bool = True
+) -> None:
+    """Let the feed go on from the journal: cut off what an unfinished step showed, say again what the log lost.
+
+    `goes_on`: the run works on. Where it only writes the turn's end, such as of a cancelled one, what was said stays.
+    """
     wanted = journalled_text(journal)
     message = _message_of(turn_id, shown)
     if message is None:
@@ -27,7 +32,8 @@ def take_over(feed: Feed, turn_id: str, journal: Sequence[JournalEntry], shown: 
     text = content_text(message.content)
     feed.resume_message(message.message_id, text, message.ts)
     common = _common_length(text, wanted)
-    feed.reset(common, "recovery")
+    if goes_on or not text.startswith(wanted):
+        feed.reset(common, "recovery")
     if len(wanted) > common:
         feed.say(wanted[common:])
 

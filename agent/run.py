@@ -64,7 +64,8 @@ class Run:
     approvals: Mapping[str, Approver] = field(default_factory=dict)
     """Which tools need whose yes before they run."""
     broken: list[StepUse] = field(default_factory=list)
-    """Model calls of this run that did not end well but were begun to be answered: estimates, for the books."""
+    """Model calls of the step under way that did not end well but were begun to be answered: estimates, for the books.
+    With the step's end they go to its journal entry."""
     open_calls: dict[str, int] = field(default_factory=dict)
     """Tool calls that are shown as running: call_id to when they began, in Unix milliseconds."""
 
@@ -75,21 +76,8 @@ class Run:
 
     @property
     def uses(self) -> list[StepUse]:
-        """All model calls, for the books."""
-        finished = [
-            StepUse(
-                step=call.step,
-                provider=call.provider,
-                model=call.model,
-                usage=call.usage,
-                cost_microusd=call.cost_microusd,
-                duration_ms=call.duration_ms,
-                ttft_ms=call.ttft_ms,
-                finish_reason=call.finish_reason,
-            )
-            for call in self.model_calls
-        ]
-        return sorted([*finished, *self.broken], key=lambda use: use.step)
+        """All model calls in their order, for the books."""
+        return [use for call in self.model_calls for use in (*call.broken, _use_of(call))] + self.broken
 
     @property
     def usage(self) -> Usage:
@@ -104,3 +92,16 @@ class Run:
     def record(self, entry: JournalEntry) -> None:
         """Remember an entry that goes to the journal."""
         self.results.append(entry)
+
+
+def _use_of(call: ModelCalled) -> StepUse:
+    return StepUse(
+        step=call.step,
+        provider=call.provider,
+        model=call.model,
+        usage=call.usage,
+        cost_microusd=call.cost_microusd,
+        duration_ms=call.duration_ms,
+        ttft_ms=call.ttft_ms,
+        finish_reason=call.finish_reason,
+    )

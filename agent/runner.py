@@ -27,7 +27,7 @@ from agent.run import ChooseModels, Collaborators, Run
 from agent.settings import AgentConfig, allowed_tools
 from agent.tool_step import call_tools
 from core.clock import Clock
-from core.errors import BackendError, ProsaError
+from core.errors import BackendError, ProsaError, ProviderError
 from core.ids import Ids
 from core.measurements import Measure, NoMeasure, TurnEnded
 from core.messages import content_text
@@ -44,6 +44,18 @@ _Asking = tuple[AskApproval, dict[str, Any]]
 
 OnCancel = Callable[[str, Callable[[str], None] | None], None]
 """`TurnQueue.on_cancel`: (turn_id, what to call with who cancelled; None: stop listening)."""
+
+
+def _no_model(error: ProviderError, agent: AgentConfig) -> Finish:
+    """The end of a turn that no model answered, in words for whoever reads the log.
+
+    Who serves the model is left out where the agent's policy leaves it out of the other events.
+    """
+    if error.code != "provider_unavailable":  # it says already what to do
+        return failed_by(error.code, error.message, retryable=error.retryable)
+    what = "the model could not answer" if agent.reveal == "title" else error.message.rstrip(".")
+    advice = "Try again in a moment." if error.retryable else "The operator has to look at it."
+    return failed_by(error.code, f"{what[:1].upper()}{what[1:]}. {advice}", retryable=error.retryable)
 
 
 def _never_cancelled(turn_id: str, call: Callable[[str], None] | None) -> None:
@@ -179,7 +191,7 @@ class _Execution:
             run, problem = self._prepare(agents, history, feed)
             logger.info("turn.started", agent=turn.input.agent, attempt=turn.attempt, steps_done=len(run.model_calls))
             if turn.attempt > 1 or turn.runs > 1 or turn.journal:
-                take_over(feed, turn.input.turn_id, turn.journal, shown)
+                take_over(feed, turn.input.turn_id, turn.journal, shown, goes_on=problem is None)
                 void_lost_approvals(run)
             outcome = problem or await self._work(run)
             if not isinstance(outcome, Finish):
@@ -245,6 +257,8 @@ class _Execution:
             )
         except BackendError:
             raise
+        except ProviderError as error:
+            return _no_model(error, run.agent)
         except ProsaError as error:
             return failed_by(error.code, error.message, retryable=error.retryable)
         except Exception:  # noqa: BLE001 - the run's outer edge: every turn ends, also by a bug

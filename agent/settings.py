@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import msgspec
 import yaml
@@ -14,6 +14,9 @@ from agent.prompts import instructions
 from core.errors import SettingsError
 from core.models import ToolSpec
 from core.turns import Approver, Limits
+
+LONGEST_APPROVAL_S: Final = 1_209_600
+"""14 days: a session and its turns are kept for 30, and a parked one must be there when its time is over."""
 
 Reveal = Literal["title", "summary", "full"]
 """What events show of the work: tools' titles only; also summaries, model and cost; also arguments and results."""
@@ -43,7 +46,8 @@ class AgentConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     approvals: dict[str, Approver] = {}
     """Tools that run only after somebody's yes, by name, and whose: `user` or `operator`."""
     approval_timeout_s: float = 86_400.0
-    """How long that yes is waited for, in seconds (default: a day); then the call is refused and the turn goes on."""
+    """How long that yes is waited for, in seconds (default: a day, at most 14); then the call is refused and the turn
+    goes on."""
     limits: Limits = Limits()
     language: str | None = None
     """BCP 47 of the answers; None: the language of the user's message."""
@@ -70,8 +74,9 @@ def parse_agent(text: str, *, source: str) -> AgentConfig:
     instructions(agent.instructions.id, agent.instructions.version, today=dt.date.min)  # there, or said at the start
     if agent.limits.steps < 1:
         raise SettingsError(f"{source}: limits.steps is {agent.limits.steps}, at least 1 is wanted")
-    if agent.approval_timeout_s < 1:
-        raise SettingsError(f"{source}: approval_timeout_s is {agent.approval_timeout_s:g}, at least 1 is wanted")
+    if not 1 <= agent.approval_timeout_s <= LONGEST_APPROVAL_S:
+        wanted = f"1 to {LONGEST_APPROVAL_S} is wanted"
+        raise SettingsError(f"{source}: approval_timeout_s is {agent.approval_timeout_s:g}, {wanted}")
     for name in agent.approvals:
         if not _may_call(agent, name):
             raise SettingsError(f"{source}: approvals names {name!r}, which is none of its tools")

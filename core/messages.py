@@ -6,6 +6,7 @@ see. A `ModelMessage` is private: raw tool results and a vendor's opaque parts l
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import msgspec
@@ -31,6 +32,18 @@ def content_text(content: Content) -> str:
     if isinstance(content, str):
         return content
     return "\n".join(part.text for part in content if part.text is not None)
+
+
+def joined_content(contents: Sequence[Content]) -> Content:
+    """Several messages as one: texts with a blank line between them, or all their parts in order."""
+    texts = [content for content in contents if isinstance(content, str)]
+    if len(texts) == len(contents):
+        return "\n\n".join(texts)
+    return tuple(
+        part
+        for content in contents
+        for part in ((Part(type="text", text=content),) if isinstance(content, str) else content)
+    )
 
 
 class Source(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

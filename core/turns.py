@@ -88,6 +88,8 @@ class ModelCalled(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True,
     context_size: int = 0
     prompt: tuple[ModelMessage, ...] = ()
     """The messages that were sent, where `keep_prompt`; private."""
+    broken: tuple[StepUse, ...] = ()
+    """The step's calls that broke off before this one, for the books: a later run that goes on knows what they cost."""
 
 
 class ToolBegun(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="tool_begun"):

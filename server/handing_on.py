@@ -27,9 +27,13 @@ class HandingOnWriter:
         self.handed_on = False
 
     async def append(self, events: Sequence[Event], journal: Sequence[JournalEntry] = ()) -> str | None:
-        """As `TurnWriter.append`; raises HandedOn after a write that ended a step."""
+        """As `TurnWriter.append`; raises HandedOn after a write that ended a step.
+
+        Where a tool was begun by the same write it is too late: the next run would not know that it never ran.
+        """
         cancelled_by = await self._writer.append(events, journal)
-        ends_a_step = any(isinstance(entry, ModelCalled) and entry.calls for entry in journal)
+        last = journal[-1] if journal else None
+        ends_a_step = isinstance(last, ModelCalled) and bool(last.calls)
         if cancelled_by is None and ends_a_step and self._is_due():
             self.handed_on = True
             raise HandedOn("The answer goes on at another node.")

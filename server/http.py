@@ -95,12 +95,19 @@ def decode_body(body: bytes, kind: type[Body]) -> Body:
         raise UserError("The body is not valid JSON.", status=400) from None
     if not isinstance(value, dict):
         raise UserError("The body must be a JSON object.")
-    if (place := forbidden_character(value)) is not None:
+    if (place := _forbidden_place(value, kind)) is not None:
         raise UserError(f"{place} must hold neither NUL nor lone surrogates.")
     try:
         return msgspec.convert(value, kind)
     except msgspec.ValidationError as error:
         raise UserError(_sentence(str(error))) from None
+
+
+def _forbidden_place(value: dict[str, Any], kind: Any) -> str | None:
+    """Where a NUL or a lone surrogate stands: in a field of the body by its name, else as the wire would say."""
+    names = [field.encode_name for field in msgspec.structs.fields(kind)]
+    known = [name for name in names if forbidden_character(value.get(name)) is not None]
+    return known[0] if known else forbidden_character(value)
 
 
 async def read_json(request: Request, kind: type[Body]) -> Body:

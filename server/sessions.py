@@ -17,7 +17,7 @@ from core.clock import Clock
 from core.errors import UserError
 from core.ids import Ids
 from core.measurements import Measure, TurnRejected
-from core.messages import Content, Message, content_text
+from core.messages import Content, Message, joined_content
 from core.ports import (
     Accepted,
     Books,
@@ -35,6 +35,7 @@ from core.turns import FeedbackRecord, OnBusy, Principal, SessionRef, TurnInput,
 from core.wire.limits import HISTORY_LIMIT, HISTORY_LIMIT_MOST, content_problem, user_id_problem
 from server.approvals import Approvals
 from server.remembering import remembering
+from server.replaced import replacing
 
 _SESSION_ID: Final = re.compile(r"ses_[0-9a-z]{26}")
 _NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
@@ -202,7 +203,7 @@ class Sessions:
         return TurnInput(
             turn_id=self._ids.new("turn"),
             message_ids=tuple(message.message_id for message in asked),
-            content=asked[0].content if len(asked) == 1 else "\n\n".join(content_text(m.content) for m in asked),
+            content=joined_content([message.content for message in asked]),
             channel=asked[-1].channel,
             agent=status.record.agent if status.record is not None else self._default_agent,
             locale=locale,
@@ -249,7 +250,7 @@ class Sessions:
         left = {before, *(message.message_id for message in live)}
         older = [message for message in stored if message.message_id not in left]
         ordered = list(heapq.merge(older, live, key=lambda message: message.ts))  # each keeps the log's order
-        return ordered[-limit:], more or len(ordered) > limit
+        return replacing(ordered, view.messages)[-limit:], more or len(ordered) > limit
 
     async def _stored(
         self, session: SessionRef, before: str | None, limit: int, *, is_live: bool

@@ -39,7 +39,10 @@ class ArgumentsReader:
         if not isinstance(value, dict):
             raise _refused(f"Arguments of {self._name} must be a JSON object; got {_shown(value)}. {self._expected()}")
         arguments = {key: item for key, item in value.items() if item is not None or self._takes_null(key)}
-        problems = [_problem(error) for error in self._validator.iter_errors(arguments)]
+        try:
+            problems = [_problem(error) for error in self._validator.iter_errors(arguments)]
+        except ValueError as error:  # the validator goes 255 levels down
+            raise self._too_deep() from error
         if problems:
             more = f" (and {len(problems) - _SHOWN_PROBLEMS} more)" if len(problems) > _SHOWN_PROBLEMS else ""
             listed = "; ".join(problems[:_SHOWN_PROBLEMS])
@@ -60,8 +63,11 @@ class ArgumentsReader:
                 f"Arguments of {self._name} are not JSON ({error}). Write one JSON object. {self._expected()}"
             ) from error
         except RecursionError as error:
-            raise _refused(f"Arguments of {self._name} are nested too deeply. {self._expected()}") from error
+            raise self._too_deep() from error
         return {} if value is None else value
+
+    def _too_deep(self) -> ToolError:
+        return _refused(f"Arguments of {self._name} are nested too deeply. {self._expected()}")
 
     def _takes_null(self, key: str) -> bool:
         """Whether `null` means something in this field (or the field is unknown, and validation shall say so)."""

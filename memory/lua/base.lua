@@ -26,10 +26,11 @@
 --   b:<tenant>   SET     turns under a lease    leases ZSET turns by the end of their lease in ms
 --   outbox       STREAM  records for SQL
 --   mg:<session> HASH    the turns whose history came from a merged session, by that
---   rv:<session> ZSET    sessions that are about to be merged into this one, by until when in ms
+--   rv:<session> ZSET    promises to sessions that are about to go on in this one, by until when in ms
 --   merges       ZSET    merges that are not done, by when they were begun in ms
 --   u:<user>     HASH    sessions by the user's names for them; `other:<session>` is another user's
 --   um:<user>    SET     merged sessions of the user                  ug:<user> STRING how often they were erased
+--   uw:<user>    HASH    where those were merged into, which outlives what the merged session knows itself
 --   ux:<user>    SET     sessions that are being erased
 --   er:<user>    HASH    tenant user_id, s:<session> (when it was erased) of what is to be swept again
 --   erasures     ZSET    users with such sessions, by the first of those times in ms
@@ -65,7 +66,7 @@ local function open_session(sid, tenant, user_id)
 end
 
 local function keep_session(sid)
-  for _, kind in ipairs({'s:', 'l:', 'v:', 'h:', 'i:', 'f:', 'c:', 'cx:', 'e:', 'ts:'}) do
+  for _, kind in ipairs({'s:', 'l:', 'v:', 'h:', 'i:', 'f:', 'c:', 'cx:', 'e:', 'ts:', 'mg:'}) do
     redis.call('EXPIRE', TAG .. kind .. sid, SESSION_TTL_S)
   end
 end

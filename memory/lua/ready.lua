@@ -52,9 +52,13 @@ local function drop_turn(tenant, turn_id)
   redis.call('DEL', TAG .. 't:' .. turn_id, TAG .. 'j:' .. turn_id, TAG .. 'k:' .. turn_id)
 end
 
--- The session's slot is free: its next waiting turn becomes the current one and ready.
+-- The session's slot is free: its next waiting turn becomes the current one and ready. A turn that waited for so long
+-- that it ran out does not block the session.
 local function next_turn(sid, tenant)
-  local turn_id = redis.call('LPOP', TAG .. 'i:' .. sid)
+  local turn_id
+  repeat
+    turn_id = redis.call('LPOP', TAG .. 'i:' .. sid)
+  until not turn_id or redis.call('EXISTS', TAG .. 't:' .. turn_id) == 1
   redis.call('HSET', TAG .. 's:' .. sid, 'current', turn_id or '', 'nonce', '', 'cancel', '', 'parked', '')
   if turn_id then
     make_ready(tenant, turn_id, false)

@@ -14,6 +14,8 @@ from memory.connection import Database
 from memory.scripts import ACKNOWLEDGE, FORGET, PENDING
 
 _RECORD: Final = msgspec.json.Decoder(Record)
+_LOOKED_AT: Final = 200
+"""Records that `forget` looks at by one script: a few milliseconds, in which Redis does nothing else."""
 
 
 class RedisOutbox:
@@ -65,6 +67,12 @@ class RedisOutbox:
 
     async def forget(self, session_ids: Collection[str]) -> None:
         """Drop all records of these sessions."""
-        if session_ids:
-            for partition in range(self._partitions):
-                await self._database.call(FORGET, partition, *session_ids)
+        if not session_ids:
+            return
+        for partition in range(self._partitions):
+            after = b""
+            while True:
+                reply = await self._database.call(FORGET, partition, after, _LOOKED_AT, *session_ids)
+                after = reply[2]
+                if not after:
+                    break

@@ -1,18 +1,20 @@
 -- Cancel a turn: a queued one ends here and now, a running one is told; of a parked one see cancel_parked.
 -- KEYS[1] partition prefix
--- ARGV: 1 instance  2 session  3 tenant  4 user  5 turn  6 by  7 turn.cancelled  8 record
--- Reply: {'ok', session, state} | unknown_turn | not_found | erased | stale_instance
+-- ARGV: 1 instance  2 session  3 tenant  4 user  5 turn  6 by  7 turn.cancelled  8 record  9 the messages in it
+-- Reply: {'ok', session, state} | {'changed', session} where a queued turn has other messages by now | unknown_turn |
+--        not_found | erased | stale_instance
 local sid, tenant, turn_id = ARGV[2], ARGV[3], ARGV[5]
 local meta, wrong = open_session(sid, tenant, ARGV[4])
 if not meta then return wrong end
 local turn_key = TAG .. 't:' .. turn_id
-local t = redis.call('HMGET', turn_key, 'session_id', 'state', 'retry_of')
+local t = redis.call('HMGET', turn_key, 'session_id', 'state', 'retry_of', 'messages')
 if t[1] ~= sid then return {'unknown_turn', sid} end
 if t[2] == 'running' then
   cancel_run(sid, turn_id, ARGV[6])
   return {'ok', sid, 'running'}
 end
 if t[2] ~= 'queued' then return {'ok', sid, t[2]} end
+if t[4] and t[4] ~= ARGV[9] then return {'changed', sid} end
 local seq = add_events(sid, meta.epoch, tonumber(meta.seq), {ARGV[7]})
 redis.call('HSET', TAG .. 's:' .. sid, 'seq', whole(seq))
 -- A retry that never began has not taken the old answer out: that one can be asked for again.

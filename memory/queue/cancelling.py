@@ -38,12 +38,12 @@ class Cancelling:
             if found[5] == b"parked":
                 reply = await self._cancel_parked(session, turn_id, cast(CancelledBy, by), found)
             else:
-                reply = await self._cancel_other(session, input_of(found[6]), cast(CancelledBy, by))
+                reply = await self._cancel_other(session, found[6], cast(CancelledBy, by))
             match reply[0]:
                 case b"ok" if reply[2] != b"parked":
                     return cast(TurnState, reply[2].decode())
                 case b"ok" | b"changed":
-                    continue  # it was parked, or made to go on, between the two scripts
+                    continue  # it was parked, made to go on, or took another message, between the two scripts
                 case b"unknown_turn":
                     raise no_such_turn()
                 case _:
@@ -56,8 +56,8 @@ class Cancelling:
             raise no_such_turn()
         return found
 
-    async def _cancel_other(self, session: SessionRef, turn: TurnInput, by: CancelledBy) -> Reply:
-        now_ms = self._clock.now_ms()
+    async def _cancel_other(self, session: SessionRef, kept: bytes, by: CancelledBy) -> Reply:
+        turn, now_ms = input_of(kept), self._clock.now_ms()
         event = TurnCancelled(session_id=session.session_id, ts=now_ms, turn_id=turn.turn_id, by=by, usage=Usage())
         return await self._gate.call(
             CANCEL,
@@ -68,6 +68,7 @@ class Cancelling:
             by,
             JSON.encode(event),
             JSON.encode(_record_of_unstarted(session, turn, now_ms)),
+            len(turn.message_ids),
         )
 
     async def _cancel_parked(self, session: SessionRef, turn_id: str, by: CancelledBy, found: Reply) -> Reply:

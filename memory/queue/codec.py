@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final, Literal, cast
 
 import msgspec
+from loguru import logger
 
 from core.errors import UserError
-from core.messages import Content, ModelMessage, Part
+from core.messages import ModelMessage, joined_content
 from core.ports import TurnStatus
 from core.turns import (
     JournalEntry,
@@ -41,21 +42,10 @@ def input_of(kept: bytes) -> TurnInput:
     return msgspec.structs.replace(
         first,
         message_ids=tuple(message_id for one in inputs for message_id in one.message_ids),
-        content=_joined([one.content for one in inputs]),
+        content=joined_content([one.content for one in inputs]),
         messages=tuple(
             msgspec.structs.replace(message, turn_id=first.turn_id) for one in inputs for message in one.messages
         ),
-    )
-
-
-def _joined(contents: Sequence[Content]) -> Content:
-    texts = [content for content in contents if isinstance(content, str)]
-    if len(texts) == len(contents):
-        return "\n\n".join(texts)
-    return tuple(
-        part
-        for content in contents
-        for part in ((Part(type="text", text=content),) if isinstance(content, str) else content)
     )
 
 
@@ -64,8 +54,21 @@ def session_of(item: Sequence[bytes]) -> SessionRef:
     return SessionRef(session_id=item[0].decode(), tenant=item[1].decode(), user_id=item[2].decode())
 
 
+def readable(items: Sequence[Reply]) -> Iterator[TakenTurn]:
+    """The turns of what `take` answers. One that this node cannot read is left: its lease runs out.
+
+    A newer node may have journalled what this one does not know; the turns taken with it are none the worse for it.
+    """
+    for item in items:
+        if item[0] == b"taken":
+            try:
+                yield taken_of(item)
+            except ValueError:
+                logger.exception("turn.unreadable", session_id=item[1].decode(), fence=item[6].decode())
+
+
 def taken_of(item: Reply) -> TakenTurn:
-    """One turn of what `take` answers."""
+    """One turn of what `take` answers. Raises ValueError (msgspec's errors are some)."""
     return TakenTurn(
         session=session_of(item[1:4]),
         input=input_of(item[4]),

@@ -7,8 +7,7 @@ local meta, wrong = open_session(sid)
 if not meta then return wrong end
 if meta.current ~= turn_id or meta.fence ~= ARGV[4] or meta.nonce ~= ARGV[5] then return {'stale', sid} end
 redis.call('HSET', TAG .. 's:' .. sid, 'nonce', '')
-local turn_key = TAG .. 't:' .. turn_id
-if redis.call('HGET', turn_key, 'counted') ~= '0' then redis.call('HINCRBY', turn_key, 'attempt', -1) end
+redis.call('HINCRBY', TAG .. 't:' .. turn_id, 'attempt', -1) -- the next run is this attempt, also of a resumed run
 if free_lease(meta.tenant, turn_id) == 1 then make_ready(meta.tenant, turn_id, true) end
 tell('ready')
 return {'ok', sid}

@@ -79,7 +79,7 @@ local function lease(turn_id, tenant)
   redis.call('HSET', TAG .. 's:' .. sid, 'seq', whole(seq), 'fence', fence, 'nonce', nonce, 'batch', '0',
     'cancel', turn.cancel)
   redis.call('HSET', turn_key, 'state', 'running', 'fence', fence, 'nonce', nonce, 'attempt', attempt, 'runs', runs,
-    'counted', counted, 'node', ARGV[5])
+    'node', ARGV[5])
   redis.call('ZADD', leases, whole(now + tonumber(ARGV[3])), turn_id)
   redis.call('SADD', TAG .. 'b:' .. tenant, turn_id)
   redis.call('RPUSH', told, turn_id)

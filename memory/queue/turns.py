@@ -30,17 +30,17 @@ from memory.event_log.gate import Gate
 from memory.keys import cid_key
 from memory.queue.approvals import Approvals
 from memory.queue.cancelling import Cancelling
-from memory.queue.codec import journal_of, no_such_turn, session_of, status_of, taken_of
+from memory.queue.codec import journal_of, no_such_turn, readable, session_of, status_of
 from memory.queue.control import Control
+from memory.queue.reaping import Reaping
 from memory.queue.replies import remembered_reply, reply_kept_s, unexpected
 from memory.queue.submitting import Submitting
 from memory.queue.writer import RedisTurnWriter
-from memory.scripts import JOURNAL, REAP, RELEASE, RELEASE_NODE, REMEMBER, RENEW, SEEN, TAKE, TURN, Script
+from memory.scripts import JOURNAL, RELEASE, RELEASE_NODE, REMEMBER, RENEW, SEEN, TAKE, TURN, Script
 
 LEASE_MS: Final = 3_000
 RUNNING_TURNS: Final = 1_000
 """How many turns of a tenant may run at once, in each partition."""
-_REAPED_AT_ONCE: Final = 200
 
 
 class RedisTurnQueue:
@@ -74,6 +74,7 @@ class RedisTurnQueue:
         self._cancelling = Cancelling(database, gate, clock)
         self._submitting = Submitting(gate, clock, self._cancelling.cancel)
         self._approvals = Approvals(database, gate)
+        self._reaping = Reaping(database, node=node, lease_ms=lease_ms)
         self._first_partition = itertools.cycle(range(self._keys.partitions))
 
     async def submit(self, submission: Submission) -> Accepted:
@@ -131,7 +132,7 @@ class RedisTurnQueue:
             try:
                 stale = await self._take(partition, limit, taken)
                 for session in stale:
-                    await self._gate.rebase(session)
+                    await self._begin_anew(session)
                 if stale:
                     await self._take(partition, limit, taken)
             except BackendError:
@@ -150,8 +151,15 @@ class RedisTurnQueue:
         reply = await self._database.call(
             TAKE, partition, wanted, self._lease_ms, self._running_turns, self._node, *nonces
         )
-        taken += [taken_of(item) for item in reply[2:] if item[0] == b"taken"]
+        taken += readable(reply[2:])
         return [session_of(item[1:4]) for item in reply[2:] if item[0] == b"stale_instance"]
+
+    async def _begin_anew(self, session: SessionRef) -> None:
+        """Rebase a session; one that cannot be read must not cost the turns that were taken with it."""
+        try:
+            await self._gate.rebase(session)
+        except ValueError:
+            logger.exception("log.unreadable", session_id=session.session_id)
 
     async def renew(self, turns: Sequence[TakenTurn]) -> Sequence[str]:
         """Renew all leases, one command a partition; cancelled turns are told again. Gives the stale turn_ids."""
@@ -173,12 +181,7 @@ class RedisTurnQueue:
 
     async def reap(self) -> int:
         """Put turns with expired leases back among the ready."""
-        count = 0
-        for partition in range(self._keys.partitions):
-            count += int((await self._database.call(REAP, partition, _REAPED_AT_ONCE))[2])
-        if count:
-            logger.info("turns.reaped", count=count, node=self._node)
-        return count
+        return await self._reaping.reap()
 
     async def release(self, turn: TakenTurn) -> None:
         """Give a turn back at once; nothing happens where another run has it or its session is gone."""

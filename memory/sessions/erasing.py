@@ -6,7 +6,7 @@ gone; what is to be swept again is on another (`er:`, found by `erasures`), with
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from core.turns import Erasure, SessionRef
@@ -33,8 +33,8 @@ class Erasing:
         """Forget a user. What is interrupted is taken up by the next call, or by the sweep."""
         user = user_key(tenant, user_id)
         reply = await self._database.call(ERASE_BEGIN, self._keys.of(user), user, tenant, user_id)
-        ids = [session_id.decode() for session_id in reply[2:]]
-        await self._erase_sessions(tenant, user_id, ids)
+        ids, merged_into = ([value.decode() for value in reply[start::2]] for start in (2, 3))
+        await self._erase_sessions(tenant, user_id, dict(zip(ids, merged_into, strict=True)))
         await self._database.call(ERASE_DONE, self._keys.of(user), user, *ids)
         return tuple(SessionRef(session_id=each, tenant=tenant, user_id=user_id) for each in ids)
 
@@ -50,17 +50,20 @@ class Erasing:
 
     async def swept(self, erasure: Erasure) -> None:
         """See `core.ports.SessionStore.swept`."""
-        await self._erase_sessions(erasure.tenant, erasure.user_id, erasure.session_ids)
+        await self._erase_sessions(erasure.tenant, erasure.user_id, dict.fromkeys(erasure.session_ids, ""))
         user = user_key(erasure.tenant, erasure.user_id)
         await self._database.call(ERASE_DONE, self._keys.of(user), user, *erasure.session_ids)
         await self._database.call(ERASE_SWEPT, self._keys.of(user), user, *erasure.session_ids)
 
-    async def _erase_sessions(self, tenant: str, user_id: str, session_ids: Sequence[str]) -> None:
-        for session_id in session_ids:
-            reply = await self._database.call(ERASE, self._keys.of(session_id), session_id, tenant, user_id)
+    async def _erase_sessions(self, tenant: str, user_id: str, sessions: Mapping[str, str]) -> None:
+        """Erase sessions; each with where it was merged into, for one that does not know that any more, or ''."""
+        for session_id, merged_into in sessions.items():
+            reply = await self._database.call(
+                ERASE, self._keys.of(session_id), session_id, tenant, user_id, merged_into
+            )
             if reply[0] == b"ok" and reply[2]:
                 await self._erase_merged(session_id, reply[2].decode())
-        await self._outbox.forget(session_ids)
+        await self._outbox.forget(list(sessions))
 
     async def _erase_merged(self, source: str, into: str) -> None:
         """Take a session's turns out of the one in which it goes on, and of those in which that one does."""

@@ -12,7 +12,7 @@ if wrong then
   return wrong
 end
 if meta.moved then return {'moved', sid} end
-local ends = now_ms() + tonumber(ARGV[5])
-redis.call('ZADD', TAG .. 'rv:' .. sid, whole(ends), ARGV[4])
-redis.call('PEXPIRE', TAG .. 'rv:' .. sid, ARGV[5])
+local reserved, ends = TAG .. 'rv:' .. sid, now_ms() + tonumber(ARGV[5])
+while redis.call('ZADD', reserved, 'NX', whole(ends), ARGV[4] .. ' ' .. whole(ends)) == 0 do ends = ends + 1 end
+redis.call('PEXPIREAT', reserved, whole(ends + 1000))
 return {'ok', sid, meta.user_id, whole(ends)}

@@ -70,17 +70,18 @@ class Merging:
         if source.session_id == into.session_id or source.tenant != into.tenant:
             raise UserError("A session can be merged into another session of the same tenant only.")
         task = _Task(source.session_id, source.tenant, source.user_id, into.session_id, into.user_id)
+        reserved = await self._reserve(source, into)
         try:
-            await self._begin(source, into, task)
+            await self._begin(source, into, task, reserved)
         finally:
-            with suppress(BackendError):  # then it runs out by itself
-                partition = self._keys.of(into.session_id)
-                await self._database.call(MERGE_RELEASE, partition, into.session_id, source.session_id)
+            if reserved[0] == b"ok":
+                with suppress(BackendError):  # then it runs out by itself
+                    partition = self._keys.of(into.session_id)
+                    await self._database.call(MERGE_RELEASE, partition, into.session_id, source.session_id, reserved[3])
         await self._finish(task)
         logger.info("session.merged", session_id=source.session_id, into=into.session_id)
 
-    async def _begin(self, source: SessionRef, into: SessionRef, task: _Task) -> None:
-        reserved = await self._reserve(source, into)
+    async def _begin(self, source: SessionRef, into: SessionRef, task: _Task, reserved: Reply) -> None:
         until_ms = int(reserved[3]) if reserved[0] == b"ok" else 0
         try:
             reply = await self._gate.call(
@@ -135,7 +136,9 @@ class Merging:
         goes_on = await self._move_history(source, _session(task.into, task.tenant, task.into_user_id))
         user = user_key(task.tenant, task.user_id)
         held = task.into if task.user_id == task.into_user_id else OTHERS + task.into
-        await self._database.call(MERGE_NAMES, self._keys.of(user), user, task.source, held if goes_on else "")
+        await self._database.call(
+            MERGE_NAMES, self._keys.of(user), user, task.source, *((held, task.into) if goes_on else ("", ""))
+        )
         await self._database.call(MERGE_DONE, self._keys.of(task.source), JSON.encode(task))
 
     async def _move_history(self, source: SessionRef, into: SessionRef) -> bool:

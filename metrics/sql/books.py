@@ -145,7 +145,7 @@ async def _times(connection: AsyncConnection, column: Column[int], counted: Colu
 async def _place(connection: AsyncConnection, session: SessionRef, message_id: str) -> tuple[int, int]:
     row = (await connection.execute(queries.place_of(session.session_id, message_id))).one_or_none()
     if row is None:
-        raise UserError(f"no message {message_id!r} in this session's history", code="not_found")
+        raise UserError("There is no such message in this session.", code="not_found")
     return row.ts_ms, row.position
 
 

@@ -144,6 +144,7 @@ def _prepare_sqlite(connection: Any, _record: Any) -> None:
     cursor = connection.cursor()
     cursor.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
     cursor.execute("PRAGMA foreign_keys = ON")
+    cursor.execute("PRAGMA secure_delete = ON")  # what was erased is overwritten in the file too
     cursor.execute("PRAGMA synchronous = NORMAL")  # with a write-ahead log only power loss can take the last commits
     cursor.close()
 

@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from agent.loop import BAD_CALL, NOT_APPROVED, OUTCOME_UNKNOWN
-from agent.providers.scripted import Call, Item, Say, ScriptedProvider
+from agent.providers.scripted import Call, Cut, Item, Say, ScriptedProvider
 from core.errors import StaleRun
 from core.events import (
     ApprovalRequested,
@@ -132,6 +132,22 @@ async def test_parking_writes_all_in_its_last_write(asking: Bench) -> None:
     assert journal == [asked_in(writer.journal)]
 
 
+async def test_what_broke_off_before_the_turn_was_parked_is_on_the_books_once(asking: Bench) -> None:
+    """A call that broke off in mid-stream was paid for: the run that goes on after the answer must know of it."""
+    writer = asking.writer
+    await asking.run(ScriptedProvider([[Say("Let me"), Cut()], PAYING]))
+    asking.writer = FakeWriter()
+
+    await go_on(asking, writer, answer(asked_in(writer.journal), True))
+
+    record = asking.writer.record
+    assert writer.parked is not None
+    assert record is not None
+    assert [(use.step, use.finish_reason) for use in writer.parked.record.steps] == [(1, "failed"), (1, "stop")]
+    assert [(use.step, use.finish_reason) for use in record.steps] == [(1, "failed"), (1, "stop"), (2, "stop")]
+    assert record.usage.total == sum(use.usage.total for use in record.steps)
+
+
 async def test_how_the_turn_ends_if_it_is_cancelled_is_left_with_it(asking: Bench) -> None:
     writer = await parked(asking)
 
@@ -147,6 +163,22 @@ async def test_how_the_turn_ends_if_it_is_cancelled_is_left_with_it(asking: Benc
     assert {message.call_id for message in (looked, unpaid) if isinstance(message, ToolMessage)} == {"c1", "c2"}
     assert isinstance(last, AssistantMessage)
     assert last.content
+
+
+STOPPED: dict[str, tuple[tuple[Item, ...], str]] = {
+    "in_mid_answer": (PAYING, "[The user stopped the answer here.]"),
+    "before_any_word": ((Call("pay"),), "[The user stopped the answer before it began.]"),
+}
+
+
+@pytest.mark.parametrize(("items", "note"), STOPPED.values(), ids=STOPPED.keys())
+async def test_a_parked_ending_tells_the_next_turns_where_the_user_stopped(
+    asking: Bench, items: tuple[Item, ...], note: str
+) -> None:
+    writer = await parked(asking, *items)
+
+    assert writer.parked is not None
+    assert writer.parked.history.messages[-1] == AssistantMessage(content=note)
 
 
 async def test_a_parked_ending_hides_what_the_agent_hides_and_may_have_no_message(asking: Bench) -> None:

@@ -153,7 +153,14 @@ WRONG: dict[str, tuple[str, str]] = {
     "a_wrong_type": (AGENT + "context_tokens: many\n", "a.yaml: Expected `int`, got `str` - at `$.context_tokens`"),
     "a_wrong_choice": (AGENT + "reveal: some\n", "a.yaml: Invalid enum value 'some' - at `$.reveal`"),
     "no_steps": (AGENT + "limits: {steps: 0}\n", "a.yaml: limits.steps is 0, at least 1 is wanted"),
-    "no_time_to_answer": (AGENT + "approval_timeout_s: 0\n", "a.yaml: approval_timeout_s is 0, at least 1 is wanted"),
+    "no_time_to_answer": (
+        AGENT + "approval_timeout_s: 0\n",
+        "a.yaml: approval_timeout_s is 0, 1 to 1209600 is wanted",
+    ),
+    "an_approval_that_outlives_its_session": (
+        AGENT + "approval_timeout_s: 2592000\n",
+        "a.yaml: approval_timeout_s is 2.592e+06, 1 to 1209600 is wanted",
+    ),
     "an_unknown_approver": (AGENT + "tools: [t]\napprovals: {t: boss}\n", "a.yaml: Invalid enum value 'boss'"),
     "an_approval_of_no_tool": (
         AGENT + "tools: [sales_*]\napprovals: {sales_find: user, pay: user}\n",

@@ -64,6 +64,13 @@ def test_without_approvals_nothing_is_asked_for() -> None:
     assert planned(decide([answered(1, call("a", "pay"))], Limits(), SPECS)) == [("a", None)]
 
 
+def test_a_no_counts_also_where_nobody_need_be_asked_any_more() -> None:
+    """While a turn was parked its agent's `approvals` were changed: the node that goes on knows of none."""
+    results = [answered(1, call("a", "pay")), asked("a"), reply("a", False)]
+
+    assert planned(decide(results, Limits(), SPECS)) == [("a", NOT_APPROVED)]
+
+
 def test_the_steps_other_calls_go_first() -> None:
     step = answered(1, call("a", "pay"), call("b"), call("c", "unheard-of"))
 
@@ -97,7 +104,7 @@ def test_an_approved_call_runs_with_the_approvers_arguments() -> None:
 WHY_NOT: dict[str, tuple[ApprovalAnswered, str]] = {
     "user": (
         reply("a", False, reason="too dear"),
-        "The user did not allow this call, so it was not run. The reason given: too dear",
+        "The user did not allow this call, so it was not run. The reason given: too dear. Do not repeat",
     ),
     "operator": (
         reply("a", False, "operator"),

@@ -14,6 +14,7 @@ from agent.replay import journalled_text
 from core.errors import StaleRun
 from core.events import (
     Event,
+    MessageCompleted,
     MessageDelta,
     MessageReset,
     MessageStarted,
@@ -22,7 +23,7 @@ from core.events import (
     TurnQueued,
     TurnStarted,
 )
-from core.messages import ToolCall, ToolMessage
+from core.messages import AssistantMessage, ToolCall, ToolMessage
 from core.models import Usage
 from core.turns import JournalEntry, ModelCalled, ToolBegun, ToolReturned
 from core.view import SessionView, apply
@@ -226,6 +227,30 @@ async def test_a_fourth_attempt_fails_and_calls_nothing(bench: Bench) -> None:
         "ToolMessage",
         "AssistantMessage",
     ]
+
+
+async def test_what_was_said_stays_where_a_cancelled_turn_is_only_ended(bench: Bench) -> None:
+    """A turn was stopped while its executor was dead: the run that wrote its end cut off what the user had read."""
+    turn = msgspec.structs.replace(taken(attempt=2, journal=[called(1, "Look.", 5, CALL)]), cancelled_by="user")
+    shown = fold([STARTED, delta(0, "Look.\n\nElev")])
+
+    await bench.run(ScriptedProvider([]), turn=turn, shown=shown)
+
+    assert_event_types(bench.writer, "message.completed", "turn.cancelled")
+    assert bench.writer.only(MessageCompleted).length == 11
+    assert bench.writer.history is not None
+    last = bench.writer.history.messages[-1]
+    assert isinstance(last, AssistantMessage)
+    assert (last.content, last.cancelled) == ("Elev", True)
+
+
+async def test_what_a_lost_log_no_longer_shows_is_said_again_before_a_cancelled_turn_ends(bench: Bench) -> None:
+    turn = msgspec.structs.replace(taken(attempt=2, journal=[called(1, "Look.", 5, CALL)]), cancelled_by="user")
+
+    await bench.run(ScriptedProvider([]), turn=turn, shown=fold([STARTED, delta(0, "Lo")]))
+
+    assert_event_types(bench.writer, "message.delta", "message.completed", "turn.cancelled")
+    assert bench.writer.only(MessageCompleted).length == 5
 
 
 def test_steps_without_text_leave_no_blank_lines() -> None:

@@ -516,6 +516,29 @@ async def test_a_failure_that_waiting_does_not_heal_is_not_tried_again(bench: Be
     assert (failed.code, failed.retryable) == ("provider_unavailable", error.retryable)
 
 
+WHAT_FAILED: dict[str, tuple[str, ProviderError, str]] = {
+    "later": ("full", unavailable(retry_after_ms=60_000), "The provider is away. Try again in a moment."),
+    "never": ("full", unavailable(retryable=False), "The provider is away. The operator has to look at it."),
+    "hidden": ("title", unavailable(retryable=False), "The model could not answer. The operator has to look at it."),
+    "the_users": (
+        "title",
+        ProviderError("Too long. Ask for less.", code="context_overflow"),
+        "Too long. Ask for less.",
+    ),
+}
+
+
+@pytest.mark.parametrize(("policy", "error", "said"), WHAT_FAILED.values(), ids=WHAT_FAILED.keys())
+async def test_a_failure_says_in_sentences_what_happened_and_what_to_do(
+    bench: Bench, policy: str, error: ProviderError, said: str
+) -> None:
+    bench.reveal = policy
+
+    await bench.run(ScriptedProvider([[Fail(error)]] * 3))
+
+    assert bench.writer.only(TurnFailed).message == said
+
+
 async def test_tries_are_bounded(bench: Bench) -> None:
     provider = ScriptedProvider([[Fail(unavailable(retry_after_ms=1))]] * 9)
 
@@ -539,9 +562,9 @@ async def test_a_stream_cut_after_text_is_tried_again_and_no_text_comes_from_two
     assert record is not None
     assert [(step.step, step.finish_reason) for step in record.steps] == [
         (1, "stop"),
+        (2, "failed"),
+        (2, "failed"),
         (2, "stop"),
-        (2, "failed"),
-        (2, "failed"),
     ]
 
 
@@ -569,9 +592,10 @@ async def test_another_provider_takes_over_and_no_text_comes_from_two_sources(be
     assert record is not None
     assert [(step.step, step.provider, step.finish_reason) for step in record.steps] == [
         (1, "one", "stop"),
-        (2, "two", "stop"),
         (2, "one", "failed"),
+        (2, "two", "stop"),
     ]
+    assert (record.provider, bench.writer.only(TurnCompleted).provider) == ("two", "two")
 
 
 async def test_a_cut_stream_without_finish_is_not_taken_as_whole(bench: Bench) -> None:

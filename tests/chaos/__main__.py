@@ -45,7 +45,8 @@ def judge_run(options: Options) -> tuple[str, list[str]]:
 
         verdict = judge(options.out / "history")
         mistakes += [str(violation) for violation in verdict.violations]
-        verdict_text = str(verdict)
+        ways_out = ("deliveries", "sessions erased", "sessions merged")
+        verdict_text = "\n".join([", ".join(f"{name} {verdict.figures[name]}" for name in ways_out), str(verdict)])
     return "\n".join([table(figures), verdict_text, *(f"WRONG: {mistake}" for mistake in mistakes)]), mistakes
 
 
@@ -69,12 +70,19 @@ def _options() -> Options:
     parser.add_argument(
         "--redis", choices=("valkey", "redis"), default="valkey", help="the wheel's Valkey, or Debian's"
     )
+    parser.add_argument("--partitions", type=int, default=1, help="of the keys in Redis; default: 1")
     parser.add_argument("--mutant", help="a seeded bug, see tests/chaos/mutants.py")
     given = parser.parse_args()
     out = given.out or Path(tempfile.mkdtemp(prefix="prosa-chaos-"))
     sys.stderr.write(f"history and logs: {out}\n")
     return Options(
-        seed=given.seed, profile=given.profile, out=out, seconds=given.seconds, redis=given.redis, mutant=given.mutant
+        seed=given.seed,
+        profile=given.profile,
+        out=out,
+        seconds=given.seconds,
+        redis=given.redis,
+        partitions=given.partitions,
+        mutant=given.mutant,
     )
 
 

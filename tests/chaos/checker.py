@@ -1,7 +1,7 @@
 """Judges a chaos run by what it wrote down (`tests/chaos/history.py`): pure, so a history can be judged again.
 
-judge(folder) ─▶ checker_history (sorts) ─▶ checker_devices, checker_log, checker_turns,
-                 checker_texts, checker_books (one family of rules each) ─▶ Verdict
+judge(folder) ─▶ checker_history (sorts) ─▶ checker_devices, checker_log, checker_turns, checker_texts, checker_books,
+                 checker_bridges, checker_endings (one family of rules each) ─▶ Verdict
 """
 
 from __future__ import annotations
@@ -12,7 +12,9 @@ from pathlib import Path
 import msgspec
 
 from tests.chaos.checker_books import judge_books, judge_left_over, judge_run, judge_takeovers
+from tests.chaos.checker_bridges import judge_bridges
 from tests.chaos.checker_devices import follow
+from tests.chaos.checker_endings import judge_erasures, judge_merges
 from tests.chaos.checker_figures import Figures, figures
 from tests.chaos.checker_history import Rule, Violation, index, read_folder
 from tests.chaos.checker_log import judge_logs, judge_shown_epochs
@@ -68,5 +70,8 @@ def judge_entries(entries: Iterable[Entry]) -> Verdict:
     judge_takeovers(history, folds, turns, violations)
     judge_books(history, folds, turns, violations)
     judge_left_over(history, violations)
+    judge_bridges(history, folds, turns, violations)
+    judge_erasures(history, violations)
+    judge_merges(history, violations)
     judge_run(history, wire, folds, turns, violations)
     return Verdict(violations=tuple(violations), figures=figures(history, wire, folds, turns, violations))

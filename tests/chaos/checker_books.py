@@ -19,7 +19,7 @@ OWNED_KEYS: Final = re.compile(
 )
 """Keys without a TTL that somebody empties: lists of what is to be done, and the two marks of the whole database."""
 
-HARMLESS: Final = ("client_", "provider_", "tool_", "same_cid_")
+HARMLESS: Final = ("client_", "bridge_", "provider_", "tool_", "same_cid_")
 """Beginnings of the names of faults that take no run from its executor."""
 _CAUSE_NS: Final = 30_000_000_000
 _NEEDLESS_MOST: Final = 2
@@ -116,6 +116,8 @@ def _too_little(history: History, wire: Wire, folds: Folds, turns: Turns) -> Ite
         yield f"{len(turns.ends)} turns ended"
     if len(folds.places) < LEAST_EVENTS:
         yield f"{len(folds.places)} events"
+    if any(plan.channels for plan in history.plans) and not history.bridged:
+        yield "no bridge did anything"
     if not history.calls:
         yield "the model was never called"
     if not faults and not all(_is_calm(plan.profile) for plan in history.plans):

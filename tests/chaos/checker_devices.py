@@ -99,7 +99,7 @@ class _Follower:
 
     def _whose(self, device: _Device, entry: Received) -> None:
         session_id = entry.frame.get("session_id")
-        if session_id is None:
+        if session_id is None or entry.frame.get("type") == "error":  # `moved` names where the session goes on
             return
         if device.session_id is None or entry.frame.get("type") == "session.opened":
             device.session_id = session_id  # a merged session's name stands for another one afterwards

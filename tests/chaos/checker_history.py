@@ -15,15 +15,19 @@ from typing import Any, Final
 import msgspec
 
 from tests.chaos.history import (
+    BridgeFrame,
     Connected,
     Counts,
     Entry,
+    Erased,
     Fault,
     LogEvent,
+    Merged,
     ModelCall,
     ModelSaid,
     Plan,
     Received,
+    Remains,
     Sent,
     Shown,
     Stopped,
@@ -81,6 +85,12 @@ class Rule(StrEnum):
     BOOKS = "each turn is on the books once"
     LEFT_OVER = "nothing is left over"
     TTL = "each key has a TTL or an owner"
+    DELIVERED = "each answer of a channel is handed on by a bridge"
+    LEASED = "a delivery is one bridge's at a time"
+    DELIVERY = "what is delivered is an answer"
+    REPORTED = "a delivery's reports are in the log, and none goes back"
+    ERASED = "what is erased is gone"
+    MERGED = "a merged session has ended"
 
 
 class Violation(msgspec.Struct, frozen=True, kw_only=True):
@@ -121,6 +131,12 @@ class History:
     turn_rows: list[TurnRow] = field(default_factory=list)
     counts: list[Counts] = field(default_factory=list)
     stopped: list[Stopped] = field(default_factory=list)
+    bridged: list[BridgeFrame] = field(default_factory=list)
+    erased: list[Erased] = field(default_factory=list)
+    remains: list[Remains] = field(default_factory=list)
+    merged: list[Merged] = field(default_factory=list)
+    forgotten: list[Entry] = field(default_factory=list)
+    """All else of sessions that were erased: it is in none of the other lists."""
     logs: dict[EpochKey, dict[int, Frame]] = field(default_factory=lambda: defaultdict(dict))
     """Events by seq, as they were read from Redis."""
     epoch_seen_ns: dict[EpochKey, int] = field(default_factory=dict)
@@ -178,7 +194,10 @@ def read_folder(folder: Path) -> list[Entry]:
 
 def index(entries: Iterable[Entry], violations: list[Violation]) -> History:  # noqa: C901 - one case a kind
     """Sort a run into its kinds. Two logged events at one place are a violation at once."""
-    history = History(entries=sorted(entries, key=lambda entry: entry.at_ns))
+    ordered = sorted(entries, key=lambda entry: entry.at_ns)
+    gone = {entry.session for entry in ordered if isinstance(entry, Erased)}
+    history = History(entries=[entry for entry in ordered if not _is_of(entry, gone)])
+    history.forgotten = [entry for entry in ordered if _is_of(entry, gone)]
     for entry in history.entries:
         match entry:
             case Plan():
@@ -208,7 +227,20 @@ def index(entries: Iterable[Entry], violations: list[Violation]) -> History:  # 
                 history.counts.append(entry)
             case Stopped():
                 history.stopped.append(entry)
+            case BridgeFrame():
+                history.bridged.append(entry)
+            case Erased():
+                history.erased.append(entry)
+            case Remains():
+                history.remains.append(entry)
+            case Merged():
+                history.merged.append(entry)
     return history
+
+
+def _is_of(entry: Entry, gone: set[str]) -> bool:
+    """Whether an entry tells what an erased session was, not that it was erased."""
+    return not isinstance(entry, Erased | Remains) and getattr(entry, "session", None) in gone
 
 
 def _log(history: History, entry: LogEvent, violations: list[Violation]) -> None:

@@ -232,7 +232,7 @@ def _not_stopped(history: History, turns: Turns) -> Iterator[Violation]:
 
 
 def judge_canaries(history: History, violations: list[Violation]) -> None:
-    """Nobody is sent a word that only another session's answers hold."""
+    """Nobody, and no model for them, is sent a word that only another session's answers hold; merged ones are one."""
     if not history.canaries:
         return
     pattern = re.compile("|".join(re.escape(word) for word in sorted(history.canaries.values(), key=len, reverse=True)))
@@ -241,3 +241,11 @@ def judge_canaries(history: History, violations: list[Violation]) -> None:
         if foreign:
             sentence = f"{entry.device} was sent {evidence(sorted(foreign))} in a {entry.frame.get('type')}"
             violations.append(Violation(rule=Rule.FOREIGN, session=entry.session, sentence=sentence))
+    owners = {word: session for session, word in history.canaries.items()}
+    merges = {(source, into) for plan in history.plans for source, into in plan.merges.items()}
+    for call in history.calls.values():
+        known = (owners.get(word, call.session) for word in call.words)
+        strangers = {owner for owner in known if owner != call.session and (owner, call.session) not in merges}
+        if strangers:
+            sentence = f"call {call.call} was sent words of {evidence(sorted(strangers))}"
+            violations.append(Violation(rule=Rule.FOREIGN, session=call.session, sentence=sentence))

@@ -39,6 +39,8 @@ class Turns:
         """Where a run began: started, recovered, resumed."""
         self.cids: dict[str, list[str]] = defaultdict(list)
         """Of the messages that a turn answers."""
+        self.texts: dict[str, list[str]] = defaultdict(list)
+        """By message: what it said when it was completed."""
         self._ended: set[tuple[str, str]] = set()
 
     def before(self, place: Place, view: SessionView) -> None:
@@ -134,6 +136,7 @@ class Turns:
                 pass
 
     def _completed(self, place: Place, message: Message, text: str) -> None:
+        self.texts[message.message_id].append(text)
         if message.status != "running":
             self._broken(Rule.HASH, place, "it was completed before")
         digest = hashlib.sha256(text.encode()).hexdigest()

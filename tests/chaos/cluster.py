@@ -15,10 +15,10 @@ from typing import Any, Final
 
 import redis.asyncio
 
+from memory.keys import Keys
 from tests.server.server_process import ROOT, free_port
 from tests.servers import RedisServer, redis_server, valkey_server
 
-PREFIX: Final = "prosa:{p0}:"
 READY_S: Final = 30.0
 END_S: Final = 5.0
 NODES: Final = 3
@@ -121,12 +121,22 @@ class Cluster:
     proxy: asyncio.subprocess.Process
     sql: Path
     sales: Path
+    partitions: int = 1
     asking: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     @property
     def members(self) -> list[Member]:
         """Nodes, then workers."""
         return [*self.nodes, *self.workers]
+
+    @property
+    def prefixes(self) -> list[str]:
+        """How the keys of each partition begin."""
+        return [Keys(self.partitions).prefix(partition) for partition in range(self.partitions)]
+
+    def prefix_of(self, session_id: str) -> str:
+        """How the keys of a session begin."""
+        return self.prefixes[Keys(self.partitions).of(session_id)]
 
     async def tell_proxy(self, **wish: Any) -> list[str]:
         """See `Proxy.do`."""
@@ -138,16 +148,20 @@ class Cluster:
 
     async def turns_under_lease(self) -> dict[str, str]:
         """The node's id by running turn; empty where Redis does not answer."""
+        nodes: dict[str, str] = {}
         try:
             async with asyncio.timeout(1.0):
-                leases: Any = await self.redis.zrange(f"{PREFIX}leases", 0, -1)
-                turns: list[str] = [turn.decode() for turn in leases]
-                pipe = self.redis.pipeline(transaction=False)
-                for turn in turns:
-                    pipe.hget(f"{PREFIX}t:{turn}", "node")
-                return {turn: (node or b"").decode() for turn, node in zip(turns, await pipe.execute(), strict=True)}
+                for prefix in self.prefixes:
+                    leases: Any = await self.redis.zrange(f"{prefix}leases", 0, -1)
+                    turns: list[str] = [turn.decode() for turn in leases]
+                    pipe = self.redis.pipeline(transaction=False)
+                    for turn in turns:
+                        pipe.hget(f"{prefix}t:{turn}", "node")
+                    found = zip(turns, await pipe.execute(), strict=True)
+                    nodes |= {turn: (node or b"").decode() for turn, node in found}
         except (redis.RedisError, TimeoutError, OSError):
             return {}
+        return nodes
 
     async def turns_of(self, member: Member) -> set[str]:
         """The turns that run on a worker."""
@@ -157,7 +171,13 @@ class Cluster:
 
 @asynccontextmanager
 async def cluster(
-    folder: Path, *, seed: int, flavour: str = "valkey", mutant: str | None = None, **settings: str
+    folder: Path,
+    *,
+    seed: int,
+    flavour: str = "valkey",
+    mutant: str | None = None,
+    partitions: int = 1,
+    **settings: str,
 ) -> AsyncIterator[Cluster]:
     """Everything up and ready while the block lasts."""
     for name in ("logs", "control", "history", "data"):
@@ -169,6 +189,7 @@ async def cluster(
             "tests.chaos.provider", folder, port=provider_port, seed=seed, history=folder / "history/provider.jsonl"
         )
         environment = _environment(folder, proxy_port, provider_port, mutant) | settings
+        environment["PARTITIONS"] = str(partitions)
         nursery_process = await _helper("tests.chaos.nursery", folder)
         nursery = Nursery(nursery_process)
         nodes = [_member(nursery, folder, f"node-{index}", "web", environment) for index in range(NODES)]
@@ -183,6 +204,7 @@ async def cluster(
             proxy=proxy,
             sql=folder / "data/books.db",
             sales=folder / "data/sales.db",
+            partitions=partitions,
         )
         try:
             await nodes[0].start()  # migrates, loads the demo data
@@ -269,10 +291,17 @@ def _redis(flavour: str) -> Iterator[RedisServer]:
 
 async def http_get(port: int, path: str) -> str:
     """Head and body of a GET; empty where nobody answers within 2 s."""
+    return await http(port, "GET", path, patience_s=2.0)
+
+
+async def http(port: int, method: str, path: str, body: Any = None, *, patience_s: float) -> str:
+    """Head and body of the answer, in one text; empty where none comes in that time."""
+    content = b"" if body is None else json.dumps(body).encode()
+    head = f"{method} {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\nContent-Type: application/json\r\n"
     try:
-        async with asyncio.timeout(2.0):
+        async with asyncio.timeout(patience_s):
             reader, writer = await asyncio.open_connection("127.0.0.1", port)
-            writer.write(f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n".encode())
+            writer.write(f"{head}Content-Length: {len(content)}\r\n\r\n".encode() + content)
             answer = await reader.read()
             writer.close()
             return answer.decode(errors="replace")

@@ -12,12 +12,13 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+import msgspec
 import websockets
 from websockets.asyncio.client import ClientConnection
 
 from core.errors import ProtocolError
 from core.view import SessionView
-from core.wire.client_actions import Action, Done, Drop, GiveUp, Refused, Send
+from core.wire.client_actions import Action, Done, Drop, Erased, GiveUp, OpenRefused, Refused, Send
 from core.wire.client_cursor import Phase
 from core.wire.client_side import ClientSide
 from core.wire.frames import Command, ErrorFrame, SessionOpen
@@ -47,6 +48,12 @@ class Device:
     ports: Sequence[int]
     recorder: Recorder
     chance: random.Random
+    opening: SessionOpen
+    """What it asks for."""
+    begin: asyncio.Event = field(default_factory=asyncio.Event)
+    """It does nothing before this is set."""
+    gone: bool = False
+    """Its session was erased: it does nothing any more."""
     node: int = -1
     """The node that it is connected to; -1: none."""
     flap_until_s: float = 0.0
@@ -61,26 +68,41 @@ class Device:
         self.machine = ClientSide(
             new_cid=lambda: f"{self.name}.m{next(cids)}", chance=lambda: self.chance.random() * JITTER
         )
-        self.machine.open(KEY, SessionOpen(cid="-", user_id=self.session), time.monotonic())
+        self.machine.open(KEY, self.opening, time.monotonic())
         self._socket: ClientConnection | None = None
         self._outgoing: asyncio.Queue[bytes] = asyncio.Queue()
         self._answers: dict[str, asyncio.Future[Answer]] = {}
         self.session_ids: set[str] = set()
 
     @property
+    def asked_for(self) -> str | None:
+        """The id of the session that it asks for; None: the user's main one."""
+        return self.opening.session_id
+
+    def ask_for(self, session_id: str) -> None:
+        """Before it begins: open this session."""
+        self.opening = msgspec.structs.replace(self.opening, session_id=session_id)
+        self.machine.open(KEY, self.opening, time.monotonic())
+
+    @property
     def view(self) -> SessionView | None:
         """What it shows."""
-        return self.machine.view(KEY)
+        return self.machine.view(KEY) if not self.gone else None
+
+    @property
+    def takes_part(self) -> bool:
+        """Whether it has begun, and its session was not erased."""
+        return self.begin.is_set() and not self.gone
 
     @property
     def is_live(self) -> bool:
         """Whether all up to the head has come on the present connection."""
-        return self._socket is not None and self.machine.phase(KEY) is Phase.LIVE
+        return self._socket is not None and not self.gone and self.machine.phase(KEY) is Phase.LIVE
 
     @property
     def session_id(self) -> str | None:
         """The server's id."""
-        return self.machine.session_id(KEY)
+        return self.machine.session_id(KEY) if not self.gone else None
 
     def send(self, command: Command) -> asyncio.Future[Answer]:
         """Send a command as the protocol has it: again on each connection until it is answered."""
@@ -97,23 +119,15 @@ class Device:
             self._socket.transport.abort()
 
     async def run(self) -> None:
-        """Connect, follow, and connect again, for ever."""
-        while True:
+        """Connect, follow, and connect again, until the session is erased."""
+        await self.begin.wait()
+        while not self.gone:
             node = self.chance.randrange(len(self.ports))
-            try:
-                async with asyncio.timeout(CONNECT_S):
-                    socket = await websockets.connect(
-                        f"ws://127.0.0.1:{self.ports[node]}/ws",
-                        subprotocols=[websockets.Subprotocol("prosa.v1")],
-                        compression=None,
-                        max_size=None,
-                        ping_interval=None,
-                        close_timeout=0.5,
-                    )
-            except (OSError, TimeoutError, websockets.WebSocketException, EOFError):
+            socket = await dial(self.ports[node])
+            if socket is None:
                 await asyncio.sleep(self.chance.uniform(0.05, 0.4))
-                continue
-            await self._follow(node, socket)
+            else:
+                await self._follow(node, socket)
 
     async def _follow(self, node: int, socket: ClientConnection) -> None:
         self.node, self._socket, self._outgoing = node, socket, asyncio.Queue()
@@ -202,6 +216,11 @@ class Device:
                     self._settle(cid, Answer(result=dict(result)))
                 case Refused(cid=cid, error=error):
                     self._settle(cid, Answer(error=error))
+                case Erased():
+                    self.gone = True  # the server closes the connection
+                case OpenRefused(error=error) if error.code == "not_found":
+                    self.gone = True
+                    raise _DropIt("not found")
                 case _:
                     pass
 
@@ -237,6 +256,22 @@ class Device:
                 code=code,
             )
         )
+
+
+async def dial(port: int) -> ClientConnection | None:
+    """Connect to a node; None where that cannot be done now."""
+    try:
+        async with asyncio.timeout(CONNECT_S):
+            return await websockets.connect(
+                f"ws://127.0.0.1:{port}/ws",
+                subprotocols=[websockets.Subprotocol("prosa.v1")],
+                compression=None,
+                max_size=None,
+                ping_interval=None,
+                close_timeout=0.5,
+            )
+    except (OSError, TimeoutError, websockets.WebSocketException, EOFError):
+        return None
 
 
 class _DropIt(Exception):

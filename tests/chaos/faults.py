@@ -9,6 +9,7 @@
     delay                      Redis is far away for a while             half_open       a connection swallows all
     client_cut                 a device loses its network                client_flap     the same each 100 ms
     client_stops_reading       a device stops reading for some seconds
+    bridge_cut, bridge_flap    as client_cut and client_flap
 
 Made elsewhere: same_cid_twice (user.py); provider_429, _500, _hang, _cut, _garbage and tool_hang (provider.py). A
 kill_point is noted by the process that dies, as kill_<point>.
@@ -24,6 +25,7 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import suppress
 from typing import Final
 
+from tests.chaos.bridge import Bridge
 from tests.chaos.cluster import Cluster, Member
 from tests.chaos.device import Device
 from tests.chaos.node import POINTS
@@ -41,16 +43,25 @@ class Injector:
     """Does what a plan says. `run` returns when all is mended."""
 
     def __init__(
-        self, cluster: Cluster, devices: Sequence[Device], recorder: Recorder, reader: LogReader, plan: Sequence[Strike]
+        self,
+        cluster: Cluster,
+        devices: Sequence[Device],
+        bridges: Sequence[Bridge],
+        recorder: Recorder,
+        reader: LogReader,
+        plan: Sequence[Strike],
     ) -> None:
         self._cluster = cluster
         self._devices = devices
+        self._bridges = bridges
         self._recorder = recorder
         self._reader = reader
         self._plan = plan
         self._redis_lock = asyncio.Lock()
         self.skipped = 0
         """Faults whose target was in another's hands already."""
+        self.restarts = 0
+        """How often Redis was killed."""
 
     async def run(self) -> None:
         """Strike on time; each fault takes its own time."""
@@ -80,6 +91,8 @@ class Injector:
             "client_cut": self._client,
             "client_flap": self._client,
             "client_stops_reading": self._client,
+            "bridge_cut": self._bridge,
+            "bridge_flap": self._bridge,
         }
         await kinds[strike.kind](strike)
 
@@ -166,6 +179,7 @@ class Injector:
         async with self._redis_lock:
             server, cluster = self._cluster.redis_server, self._cluster
             hit = set(await cluster.turns_under_lease())
+            self.restarts += 1
             await asyncio.to_thread(server.kill)
             self._recorder.fault(strike.kind, "redis", hit)  # now: what was begun before it may be lost
             await cluster.tell_proxy(do="refuse")
@@ -224,6 +238,14 @@ class Injector:
                 device.flap_until_s = now_s + 1 + 2 * strike.size
             case _:
                 device.deaf_until_s = now_s + 1 + 6 * strike.size
+
+    async def _bridge(self, strike: Strike) -> None:
+        bridge = self._bridges[strike.choice % len(self._bridges)]
+        self._recorder.fault(strike.kind, bridge.name)
+        if strike.kind == "bridge_cut":
+            bridge.cut()
+        else:
+            bridge.flap_until_s = time.monotonic() + 1 + 2 * strike.size
 
     # ------------------------------------------------------------ helpers
 

@@ -6,9 +6,12 @@ Each process writes a file of its own; `at_ns` is CLOCK_MONOTONIC, which all pro
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import msgspec
+
+LEASES_RUN_OUT: Final = "bridge_leases_run_out"
+"""The fault after which every delivery may be taken again."""
 
 
 class _Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="kind"):
@@ -22,6 +25,12 @@ class Plan(_Entry, frozen=True, kw_only=True, omit_defaults=True, tag="plan"):
     profile: str
     sessions: dict[str, str]
     """Canary by session."""
+    channels: dict[str, str] = {}
+    """Sessions whose answers leave by a channel that bridges serve."""
+    leavers: list[str] = []
+    """Sessions of users who are to be erased; who comes back has the session `<name>.again`."""
+    merges: dict[str, str] = {}
+    """Sessions that are to be merged, with the one in which each goes on."""
 
 
 class Sent(_Entry, frozen=True, kw_only=True, omit_defaults=True, tag="sent"):
@@ -83,6 +92,8 @@ class ModelCall(_Entry, frozen=True, kw_only=True, omit_defaults=True, tag="mode
     fault: str | None = None
     """How this call goes wrong on purpose: 429, 500, hang, cut, garbage; None: it answers."""
     tool_results: list[dict[str, Any]] = []
+    words: list[str] = []
+    """Every canary in all that it was sent."""
 
 
 class ModelSaid(_Entry, frozen=True, kw_only=True, omit_defaults=True, tag="model_said"):
@@ -142,6 +153,47 @@ class TurnRow(_Entry, frozen=True, kw_only=True, omit_defaults=True, tag="turn_r
     cost_microusd: int = 0
 
 
+class BridgeFrame(_Entry, frozen=True, kw_only=True, omit_defaults=True, tag="bridge_frame"):
+    """A bridge sent a frame (`by` is "bridge") or was sent one."""
+
+    bridge: str
+    connection: int
+    """Counts a bridge's connections from 1."""
+    by: Literal["bridge", "server"]
+    frame: dict[str, Any]
+
+
+class Erased(_Entry, frozen=True, kw_only=True, omit_defaults=True, tag="erased"):
+    """The server said that a user is erased."""
+
+    session: str
+    session_id: str
+    began_ns: int
+    """When it was asked for first."""
+
+
+class Remains(_Entry, frozen=True, kw_only=True, omit_defaults=True, tag="remains"):
+    """What is left at the end of an erased session's words."""
+
+    session: str
+    redis: list[str]
+    """Keys that hold one."""
+    sql: list[str]
+    """Tables of which a row holds one."""
+    to_be_swept: bool
+    """Whether the session is on the list of what is swept again."""
+
+
+class Merged(_Entry, frozen=True, kw_only=True, omit_defaults=True, tag="merged"):
+    """The server said that a session is merged."""
+
+    session: str
+    into: str
+    into_id: str
+    name_stands_for: str
+    """The session that the user's name for the merged one led to afterwards: an id."""
+
+
 class Counts(_Entry, frozen=True, kw_only=True, omit_defaults=True, tag="counts"):
     """Figures at the end: keys without an owner or TTL, records left in the outbox, turns left under leases."""
 
@@ -170,6 +222,10 @@ Entry = (
     | Fault
     | LogEvent
     | TurnRow
+    | BridgeFrame
+    | Erased
+    | Remains
+    | Merged
     | Counts
     | Stopped
 )

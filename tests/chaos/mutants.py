@@ -40,7 +40,10 @@ _NEED_THE_END: Final = {
     Rule.ACCEPTED,
     Rule.AGREE,
     Rule.BOOKS,
+    Rule.DELIVERED,
+    Rule.ERASED,
     Rule.LEFT_OVER,
+    Rule.MERGED,
     Rule.ONCE,
     Rule.ONE_END,
     Rule.PROVIDER_CLOSED,
@@ -182,6 +185,9 @@ def _profile(scene: Scene) -> Profile:
         seconds=scene.seconds,
         every_s=scene.every_s,
         faults=scene.faults,
+        bridges=scene.bridges,
+        leavers=scene.leavers,
+        movers=scene.movers,
         quiet_s=_QUIET_S,
     )
 

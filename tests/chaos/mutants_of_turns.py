@@ -110,7 +110,7 @@ OF_TURNS: Final[tuple[Mutant, ...]] = (
     Mutant(
         name="reap-the-living",
         sentence="leases are taken for expired while they last",
-        edits=(Edit("memory/queue/reap.lua", "whole(now_ms())", "whole(now_ms() + 2500)"),),
+        edits=(Edit("memory/queue/reap.lua", "'-inf', whole(now)", "'-inf', whole(now + 2500)"),),
         scene=msgspec.structs.replace(FLAPS, tokens=(150, 200)),
     ),
     Mutant(

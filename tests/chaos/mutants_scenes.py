@@ -26,6 +26,9 @@ class Scene(msgspec.Struct, frozen=True, kw_only=True):
     on_busy: tuple[float, float, float, float] = (1, 0, 0, 0)
     broken: float = 0.0
     provider_faults: tuple[str, ...] = ("cut",)
+    bridges: int = 0
+    leavers: int = 0
+    movers: int = 0
 
 
 FLAPS: Final = Scene(faults={"client_flap": 2, "client_cut": 2}, every_s=0.5)
@@ -58,6 +61,18 @@ STOPS: Final = Scene(
 BUSY: Final = Scene(faults={"client_cut": 1}, every_s=1.0, bursts=0.8)
 DRAINS: Final = Scene(faults={"drain": 2, "client_cut": 1}, every_s=1.5, tokens=(150, 200), seconds=14)
 DEAF: Final = Scene(faults={"client_stops_reading": 3, "client_cut": 1}, every_s=0.5)
+BRIDGES: Final = Scene(
+    faults={"bridge_cut": 4, "bridge_flap": 1, "client_cut": 1}, every_s=0.5, users=8, tokens=(5, 20), bridges=2
+)
+ENDINGS: Final = Scene(
+    faults={"client_cut": 2, "client_flap": 1, "cut_reply": 1},
+    every_s=0.7,
+    seconds=16,
+    users=4,
+    bridges=2,
+    leavers=1,
+    movers=1,
+)
 
 SCENES: Final = {
     "flaps": FLAPS,
@@ -71,6 +86,8 @@ SCENES: Final = {
     "busy": BUSY,
     "drains": DRAINS,
     "deaf": DEAF,
+    "bridges": BRIDGES,
+    "endings": ENDINGS,
 }
 """Those that several mutants share; the control runs play them without a bug."""
 

@@ -40,6 +40,12 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     """Mean time between two faults of the plan; None: there are none."""
     faults: dict[str, float] = {}
     """Weights by kind (faults.py)."""
+    bridges: int = 0
+    """Where there are any, every fourth user talks over their channel."""
+    leavers: int = 0
+    """Users beside the others who are erased while they are answered, and come back."""
+    movers: int = 0
+    """Users beside the others who have two sessions, of which one is merged into the other."""
     quiet_s: float = 45.0
     """All must be done so long after the last fault: three runs of a turn under leases take less."""
     least_turns: int = 1
@@ -67,6 +73,8 @@ ALL_FAULTS: Final = {
     "client_flap": 7.0,
     "client_stops_reading": 5.0,
     "drain": 3.0,
+    "bridge_cut": 4.0,
+    "bridge_flap": 2.0,
 }
 _CALM: Final = Habits(
     kinds=(("say", 1),), on_busy=(1, 0, 0, 0), broken=0.0, bursts=0.0, twice=0.0, retries=0.0, cancels=0.0
@@ -74,10 +82,28 @@ _CALM: Final = Habits(
 
 PROFILES: Final[dict[str, Profile]] = {
     "quick": Profile(
-        users=10, seconds=34, every_s=0.5, faults=ALL_FAULTS, least_turns=40, least_hits=20, least_kinds=12
+        users=8,
+        seconds=34,
+        every_s=0.5,
+        faults=ALL_FAULTS,
+        bridges=2,
+        leavers=1,
+        movers=1,
+        least_turns=40,
+        least_hits=20,
+        least_kinds=12,
     ),
     "standard": Profile(
-        users=8, seconds=240, every_s=0.6, faults=ALL_FAULTS, least_turns=300, least_hits=150, least_kinds=18
+        users=8,
+        seconds=240,
+        every_s=0.6,
+        faults=ALL_FAULTS,
+        bridges=2,
+        leavers=2,
+        movers=1,
+        least_turns=300,
+        least_hits=150,
+        least_kinds=18,
     ),
     "workers": Profile(
         users=8,

@@ -22,6 +22,7 @@ from tests.chaos.recording import Recorder, now_ns
 
 _LENGTH: Final = re.compile(rb"content-length: *(\d+)", re.IGNORECASE)
 _HEAD: Final = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
+_CANARY: Final = re.compile(r"([B-Z][b-z]{7})-\d+-\d+ ")
 _ONCE_TOOL: Final = "create_follow_up"
 _HANG_S: Final = 600.0
 
@@ -126,6 +127,7 @@ class FakeProvider:
                 step=step,
                 fault=fault,
                 tool_results=results,
+                words=sorted(set(_CANARY.findall(str(body["messages"])))),
             )
         )
         if fault is not None:

@@ -9,7 +9,7 @@ from typing import Any, Final
 import redis
 import redis.asyncio
 
-from tests.chaos.cluster import PREFIX
+from tests.chaos.cluster import Cluster
 from tests.chaos.history import LogEvent
 from tests.chaos.recording import Recorder, now_ns
 
@@ -37,8 +37,8 @@ return found
 class LogReader:
     """`run` until cancelled. Sessions are known by `sessions`: the run's name by the server's id."""
 
-    def __init__(self, client: redis.asyncio.Redis, recorder: Recorder, sessions: dict[str, str]) -> None:
-        self._client = client
+    def __init__(self, cluster: Cluster, recorder: Recorder, sessions: dict[str, str]) -> None:
+        self._cluster = cluster
         self._recorder = recorder
         self._sessions = sessions
         self._at: dict[str, tuple[str, int]] = {}
@@ -57,17 +57,17 @@ class LogReader:
     async def look(self) -> None:
         """Write down what is new. Raises redis-py's errors and TimeoutError where Redis is away."""
         async with self._looking:
-            if not self._sessions:
-                return
-            arguments: list[str] = []
+            arguments: dict[str, list[str]] = {}
             for session_id in list(self._sessions):
                 epoch, seq = self._at.get(session_id, ("", 0))
-                arguments += [session_id, epoch, str(seq)]
-            async with asyncio.timeout(2.0):
-                found: Any = await self._client.eval(_NEW, 1, PREFIX, *arguments)
-            for raw_id, raw_epoch, raw_seq, entries in found:
-                self._at[raw_id.decode()] = (raw_epoch.decode(), int(raw_seq))
-                self._take(raw_id.decode(), raw_epoch.decode(), entries)
+                of_partition = arguments.setdefault(self._cluster.prefix_of(session_id), [])
+                of_partition += [session_id, epoch, str(seq)]
+            for prefix, asked in arguments.items():
+                async with asyncio.timeout(2.0):
+                    found: Any = await self._cluster.redis.eval(_NEW, 1, prefix, *asked)
+                for raw_id, raw_epoch, raw_seq, entries in found:
+                    self._at[raw_id.decode()] = (raw_epoch.decode(), int(raw_seq))
+                    self._take(raw_id.decode(), raw_epoch.decode(), entries)
 
     def _take(self, session_id: str, epoch: str, entries: list[tuple[bytes, list[bytes]]]) -> None:
         """Write events down, but for those that were seen at this place and are the same still."""

@@ -28,11 +28,17 @@ class User:
     """One user. `talk` until cancelled."""
 
     name: str
+    """The conversation's, by which the run knows it."""
+    user_id: str
     devices: Sequence[Device]
     habits: Habits
     chance: random.Random
     recorder: Recorder
     sent: int = 0
+    silent: bool = False
+    """While set, nothing is asked."""
+    refusals: set[str] = field(default_factory=set)
+    """The codes of all refusals."""
     _kept: set[asyncio.Task[None]] = field(default_factory=set)
     _answered: set[str] = field(default_factory=set)
 
@@ -40,6 +46,8 @@ class User:
         """Send messages, for ever."""
         await asyncio.sleep(self.chance.uniform(0, 1.0))
         while True:
+            while self.silent:
+                await asyncio.sleep(LOOK_S)
             burst = 3 if self.chance.random() < self.habits.bursts else 1
             cids = [self._ask() for _ in range(burst)]
             if self.chance.random() < self.habits.cancels:
@@ -107,7 +115,10 @@ class User:
     async def _insist(self, device: Device, command: Command) -> None:
         for _ in range(RESENDS):
             answer: Answer = await device.send(command)
-            if answer.error is None or not answer.error.retryable:
+            if answer.error is None:
+                return
+            self.refusals.add(answer.error.code)
+            if not answer.error.retryable:
                 return
             await asyncio.sleep((answer.error.retry_after_ms or 300) / 1000 * self.chance.uniform(0.5, 1.5))
 

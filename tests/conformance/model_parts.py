@@ -46,8 +46,6 @@ class Turn:
     """Where its last run is."""
     resumed: bool = False
     """Its next run goes on after an answer: nothing is said, nothing counted."""
-    counted: bool = True
-    """Whether its last run counts as an attempt."""
     cancelled_by: str = ""
     journal: list[JournalEntry] = field(default_factory=list)
     parked_by: tuple[str, int] | None = None

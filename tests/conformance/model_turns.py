@@ -172,8 +172,9 @@ class Store(Sessions):
         del line[0]
         session.fence, session.nonce, session.batch = session.fence + 1, nonce, 0
         self.leases[turn_id] = 0
-        turn.state, turn.node, turn.counted, turn.resumed = "running", node, not turn.resumed, False
-        if turn.counted:
+        counts, turn.resumed = not turn.resumed, False
+        turn.state, turn.node = "running", node
+        if counts:
             turn.attempt, turn.runs = turn.attempt + 1, turn.runs + 1
             self._say_run(session, turn)
         return turn
@@ -282,7 +283,7 @@ class Store(Sessions):
         except Refused:
             return
         session.nonce = ""
-        turn.attempt -= turn.counted
+        turn.attempt -= 1
         if turn.turn_id in self.leases:
             self._ready_first(turn)
 

@@ -176,3 +176,37 @@ async def test_a_session_goes_on_after_its_orphaned_turn_was_cancelled(memory: M
     assert heir.journal == (model_called(1, "um"),)
     assert (following.input.turn_id, following.cancelled_by) == (behind.turn_id, None)
     await answer(memory, following)
+
+
+# ---------------------------------------------------------------- what cannot be read
+
+
+async def test_a_turn_that_a_node_cannot_read_costs_the_others_nothing(nodes: Nodes) -> None:
+    """A newer node journalled what this one does not know; the turns of the same `take` were lost with it, three times
+    over, and so failed."""
+    submissions = [said(await open_session(nodes.one, f"user-{number}")) for number in range(3)]
+    for submission in submissions:
+        await nodes.one.queue.submit(submission)
+    strange = submissions[1].input.turn_id
+    partition = nodes.one.database.keys.of(submissions[1].session.session_id)
+    with nodes.server.client() as client:
+        client.rpush(f"{nodes.one.database.keys.prefix(partition)}j:{strange}", '{"kind":"of a newer node"}')
+
+    taken = await nodes.one.queue.take(10)
+
+    readable = {submission.input.turn_id for submission in submissions} - {strange}
+    assert {turn.input.turn_id for turn in taken} == readable
+
+
+async def test_a_waiting_turn_that_ran_out_does_not_block_its_session(nodes: Nodes, session: SessionRef) -> None:
+    first, second, third = (said(session, str(number)) for number in range(3))
+    for submission in (first, second, third):
+        await nodes.one.queue.submit(submission)
+    running = await take_one(nodes.one)
+    prefix = nodes.one.database.keys.prefix(nodes.one.database.keys.of(session.session_id))
+    with nodes.server.client() as client:
+        client.delete(f"{prefix}t:{second.input.turn_id}")
+
+    await answer(nodes.one, running)
+
+    assert (await take_one(nodes.one)).input.turn_id == third.input.turn_id

@@ -174,6 +174,20 @@ async def test_what_a_forgotten_user_left_in_anothers_session_is_taken_out(memor
     assert len(await memory.outbox.pending(10)) == 1
 
 
+async def test_what_a_merged_session_left_is_taken_out_also_when_that_one_ran_out(memory: Memory, nodes: Nodes) -> None:
+    """A merged session is forgotten after 30 days; the one in which it goes on may live, with its history, for years."""
+    visitor, session = await open_session(memory, "visitor"), await open_session(memory, "bia")
+    await exchange(memory, visitor, "segredo")
+    await memory.sessions.merge(visitor, session)
+    keys = memory.database.keys
+    with nodes.server.client() as client:
+        client.delete(f"{keys.prefix(keys.of(visitor.session_id))}s:{visitor.session_id}")
+
+    await memory.sessions.erase("default", "visitor")
+
+    assert await memory.sessions.history(session) == ()
+
+
 async def test_what_came_through_a_chain_of_merges_is_taken_out_of_all_of_them(memory: Memory, nodes: Nodes) -> None:
     guest, bia, eva = [await open_session(memory, name) for name in ("visitor-1", "bia", "eva")]
     await exchange(memory, guest, "segredo", "segredo")

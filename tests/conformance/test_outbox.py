@@ -58,6 +58,22 @@ async def test_records_of_every_partition_come_out(memory: Memory) -> None:
     assert await memory.outbox.acknowledge([token for token, _ in records]) == 0
 
 
+async def test_a_long_outbox_forgets_a_session_and_no_other(nodes: Nodes) -> None:
+    """SQL was away for long. Redis is asked for a part at a time: one script over all of it held everybody up."""
+    keys = nodes.one.database.keys
+    with nodes.server.client() as client, client.pipeline() as adding:
+        for number in range(900):
+            sid = ("ses_gone", "ses_stays")[number % 3 == 0]
+            adding.xadd(f"{keys.prefix(keys.partitions - 1)}outbox", {"s": sid, "d": "{}"})
+        adding.execute()
+
+    await nodes.one.outbox.forget(["ses_gone"])
+
+    with nodes.server.client() as client:
+        left = client.xrange(f"{keys.prefix(keys.partitions - 1)}outbox")
+    assert [fields[b"s"] for _, fields in left] == [b"ses_stays"] * 300
+
+
 async def test_wait_returns_when_a_turn_ends_on_another_node(nodes: Nodes) -> None:
     session = await open_session(nodes.one)
     await nodes.two.outbox.wait(0.01)

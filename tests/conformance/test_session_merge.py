@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +14,10 @@ from core.ids import SystemIds
 from core.turns import Principal, SessionRef
 from memory.backends import Memory, open_memory
 from memory.event_log.gate import Gate
+from memory.scripts import MERGE_RESERVE
 from memory.sessions.merging import Merging
 from tests.conformance.conftest import Nodes
-from tests.conformance.kit import IDS, Reader, exchange, open_session, said, take_one
+from tests.conformance.kit import IDS, Reader, answer, exchange, open_session, said, take_one
 from tests.conformance.parking import park
 
 
@@ -266,6 +267,40 @@ async def test_two_sessions_merged_into_each_other_at_once_do_not_both_end(nodes
             (await nodes.one.sessions.open("default", "ana", f"{name}-{number}")).session for name in ("um", "dois")
         }
         await asyncio.gather(*(nodes.one.queue.submit(said(session)) for session in where))
+
+
+class SlowDatabase(DyingDatabase):
+    """A way to Redis of a process to which it seems long between the promise and the merge: `meanwhile` happens."""
+
+    def __init__(self, memory: Memory, meanwhile: Callable[[], Awaitable[Any]]) -> None:
+        super().__init__(memory, -1)
+        self._meanwhile = meanwhile
+
+    async def call(self, *arguments: Any, **options: Any) -> Any:
+        reply = await super().call(*arguments, **options)
+        if arguments[0] is MERGE_RESERVE:
+            await self._meanwhile()
+        return reply
+
+
+async def test_a_merge_asked_for_twice_takes_back_no_promise_but_its_own(
+    memory: Memory, source: SessionRef, into: SessionRef
+) -> None:
+    """The first request was refused and took the second one's promise back with its own: both sessions then went on in
+    each other, a ring in which nobody could say anything any more."""
+
+    async def the_same_and_the_reverse() -> None:
+        await memory.queue.submit(said(source))
+        with pytest.raises(UserError, match="busy"):
+            await memory.sessions.merge(source, into)
+        await answer(memory, await take_one(memory))
+        with pytest.raises(UserError, match="busy"):
+            await memory.sessions.merge(into, source)
+
+    database: Any = SlowDatabase(memory, the_same_and_the_reverse)
+    await Merging(database, Gate(database, IDS)).merge(source, into)
+
+    assert (await memory.queue.submit(said(into))).position == 0
 
 
 @pytest.mark.parametrize("calls", range(9))

@@ -22,7 +22,7 @@ from core.errors import (
 )
 from core.ids import SequentialIds, SystemIds, trace_id
 from core.measurements import NoMeasure, RunningTurnsChanged
-from core.messages import Part, content_text
+from core.messages import Part, content_text, joined_content
 from core.models import Usage
 from core.turns import Principal
 
@@ -121,3 +121,11 @@ def test_a_principal_without_a_user_is_a_service() -> None:
 
 def test_no_measure_takes_anything() -> None:
     NoMeasure().emit(RunningTurnsChanged(count=1))
+
+
+def test_texts_are_joined_by_a_blank_line_and_parts_stay_parts() -> None:
+    parts = (Part(type="text", text="two"), Part(type="image", url="https://example.com/a.png"))
+    assert joined_content(["one"]) == "one"
+    assert joined_content([parts]) == parts
+    assert joined_content(["one", "two"]) == "one\n\ntwo"
+    assert joined_content(["one", parts]) == (Part(type="text", text="one"), *parts)

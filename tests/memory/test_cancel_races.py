@@ -10,7 +10,7 @@ import pytest
 from core.clock import SystemClock
 from core.errors import BackendError, SessionErased, UserError
 from core.ids import SystemIds
-from core.turns import SessionRef, TurnState
+from core.turns import SessionRef, TurnRecord, TurnState
 from memory.backends import Memory
 from memory.connection import Database, Reply
 from memory.event_log.gate import Gate
@@ -91,6 +91,19 @@ async def test_a_session_that_is_erased_meanwhile_is_said_to_be(memory: Memory) 
         await cancelling(memory, lambda: memory.sessions.erase("default", "ana")).cancel(
             session, parked.turn_id, "user"
         )
+
+
+async def test_a_message_that_joins_a_queued_turn_meanwhile_is_on_the_books(memory: Memory) -> None:
+    session = await open_session(memory)
+    first, second = said(session, "um"), said(session, "dois", on_busy="merge")
+    await memory.queue.submit(first)
+
+    state = await cancelling(memory, lambda: memory.queue.submit(second)).cancel(session, first.input.turn_id, "user")
+
+    [(_, record)] = await memory.outbox.pending(5)
+    assert state == "cancelled"
+    assert isinstance(record, TurnRecord)
+    assert [message.content for message in record.messages] == ["um", "dois"]
 
 
 async def test_who_cancels_is_one_of_four(memory: Memory) -> None:

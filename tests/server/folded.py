@@ -57,7 +57,12 @@ class Folded:
         self.messages.append({**message, "status": "complete", **({"re": frame["re"]} if "re" in frame else {})})
 
     def _turn_queued(self, frame: Frame) -> None:
-        self.queue.append({name: frame[name] for name in ("turn_id", "message_ids", "retry_of") if name in frame})
+        queued = {name: frame[name] for name in ("turn_id", "message_ids", "retry_of") if name in frame}
+        places = [index for index, known in enumerate(self.queue) if known["turn_id"] == frame["turn_id"]]
+        if places:  # a message was merged in
+            self.queue[places[0]] = queued
+        else:
+            self.queue.append(queued)
 
     def _turn_started(self, frame: Frame) -> None:
         turn_id = frame["turn_id"]
@@ -115,6 +120,29 @@ class Folded:
 
     def _tool_failed(self, frame: Frame) -> None:
         self._end_tool(frame, "failed", ("code", "message", "duration_ms"))
+
+    def _approval_requested(self, frame: Frame) -> None:
+        assert self.turn is not None
+        names = ("approval_id", "call_id", "name", "title", "arguments", "reason", "approver", "expires_at")
+        self.turn["approvals"].append({name: frame[name] for name in names if name in frame})
+
+    def _approval_resolved(self, frame: Frame) -> None:
+        assert self.turn is not None
+        known = self.turn["approvals"]
+        self.turn["approvals"] = [asked for asked in known if asked["approval_id"] != frame["approval_id"]]
+
+    def _turn_waiting(self, frame: Frame) -> None:
+        assert self.turn is not None
+        self.turn["state"] = "parked"
+
+    def _turn_resumed(self, frame: Frame) -> None:
+        assert self.turn is not None
+        self.turn["state"] = "running"
+
+    def _delivery_updated(self, frame: Frame) -> None:
+        known = [message for message in self.messages if message["message_id"] == frame["message_id"]]
+        for message in known:  # none where the answer has left the view
+            message["delivery"] = {"channel": frame["channel"], "status": frame["status"]}
 
     def _end_tool(self, frame: Frame, status: str, names: tuple[str, ...]) -> None:
         assert self.turn is not None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -130,6 +131,15 @@ async def test_edited_arguments_that_are_wrong_are_refused_and_the_turn_still_wa
     assert again["code"] == refused["code"]
     assert ok["state"] == "approved"
     assert ended["type"] == "turn.completed"
+
+
+async def test_arguments_that_are_nested_without_end_are_refused(node: RunningNode, user: str) -> None:
+    """They gave `internal`, retryable, as if it had been our fault."""
+    deep = json.loads('{"text":' * 500 + "1" + "}" * 500)
+    async with node.connect(key=ACME) as client:
+        session_id, requested = await parked(client, node, user)
+        refused = await respond(client, session_id, requested, arguments=deep)
+    assert (refused["code"], refused["retryable"]) == ("invalid_request", False)
 
 
 async def test_the_first_answer_wins_and_later_ones_get_its_state(node: RunningNode, user: str) -> None:

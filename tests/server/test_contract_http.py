@@ -74,6 +74,21 @@ async def test_no_body_of_chat_or_sessions_gives_a_5xx(development_node: Running
     assert answer.status_code < 500, (path, body, answer.text)
 
 
+@pytest.mark.parametrize(
+    ("body", "place"),
+    [({"message": "a\0b"}, "message"), ({"agent": "\0"}, "agent"), ({"extra": "\0"}, "an unknown field")],
+    ids=["message", "agent", "unknown"],
+)
+async def test_a_nul_in_a_body_is_refused_and_its_field_is_named(
+    development_node: RunningNode, body: dict[str, str], place: str
+) -> None:
+    content = dumped({"user_id": "ana", "message": "oi", **body})
+    async with development_node.http() as http:
+        answer = await http.post("/chat", content=content, headers={"Content-Type": "application/json"})
+    assert answer.status_code == 422
+    assert answer.json()["error"]["message"] == f"{place} must hold neither NUL nor lone surrogates."
+
+
 @fuzzed
 @given(
     content=st.binary(max_size=200), content_type=st.sampled_from(["application/json", "", "text/plain", "a;b=\xff"])

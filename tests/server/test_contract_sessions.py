@@ -159,6 +159,16 @@ async def test_a_snapshot_holds_192_kib_of_whole_messages(development_node: Runn
     assert snapshot["messages"] == fold(client.frames).messages[-len(snapshot["messages"]) :]
 
 
+@pytest.mark.parametrize("before", ["msg_none", "msg_0123456789abcdefghjkmnpqrs"], ids=["no_id", "nobodys"])
+async def test_history_before_an_unknown_message_is_not_found_in_a_sentence(
+    development_node: RunningNode, user: str, before: str
+) -> None:
+    async with development_node.connect() as client:
+        session_id = (await client.open(user))["session_id"]
+        refused = await client.ask("history.get", session_id=session_id, before=before)
+    assert (refused["code"], refused["message"]) == ("not_found", "There is no such message in this session.")
+
+
 async def test_history_and_rest_show_a_message_as_the_snapshot_does(development_node: RunningNode, user: str) -> None:
     development_node.provider.plan(user, [Say("bom")])
     async with development_node.connect() as client, development_node.http() as http:

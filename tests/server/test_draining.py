@@ -16,7 +16,7 @@ from core.events import Event
 from core.messages import ToolCall
 from core.models import Usage
 from core.ports import TurnWriter
-from core.turns import JournalEntry, ModelCalled, ToolReturned
+from core.turns import JournalEntry, ModelCalled, ToolBegun, ToolReturned
 from server.handing_on import HandedOn, HandingOnWriter
 from tests.server.folded import fold
 from tests.server.server_process import ServerProcess, free_port, server_process
@@ -78,6 +78,18 @@ async def test_a_run_whose_node_goes_away_ends_after_the_model_call_that_asked_f
 async def test_a_run_goes_on(entry: JournalEntry, is_due: bool, cancelled_by: str | None) -> None:
     writer = HandingOnWriter(cast(TurnWriter, Written(cancelled_by)), lambda: is_due)
     assert await writer.append([], [entry]) == cancelled_by
+    assert not writer.handed_on
+
+
+async def test_a_run_whose_tool_is_begun_by_the_same_write_goes_on() -> None:
+    """A model call and the beginning of a `once` tool may share a write: while deltas are appended, both gather.
+
+    A run that ended there left a tool that was begun and never ran, and the next run could only say that its outcome
+    is unknown.
+    """
+    begun = ToolBegun(step=1, call_id="call_a", name="a", effect="once")
+    writer = HandingOnWriter(cast(TurnWriter, Written()), lambda: True)
+    assert await writer.append([], [called("a"), begun]) is None
     assert not writer.handed_on
 
 

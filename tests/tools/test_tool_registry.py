@@ -292,6 +292,7 @@ def test_null_stays_where_it_means_something(registry: Registry) -> None:
         ("greet", "[1]", r"must be a JSON object; got \[1\]"),
         ("greet", '{"name": ', "are not JSON"),
         ("greet", "[" * 100_000, "are (not JSON|nested too deeply)"),
+        ("greet", '{"a":' * 500 + "1" + "}" * 500, "nested too deeply"),
         ("greet", '"\ud800"', "are not JSON"),
         ("plot-points", '{"points": [{"x": 1}, {"y": 2}]}', r"points\[1\].x is required but missing"),
         (

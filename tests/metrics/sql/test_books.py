@@ -13,7 +13,7 @@ from core.messages import Message, Part, Source
 from core.models import Usage
 from core.ports import Times
 from core.turns import SessionRef
-from metrics.sql import SqlBooks
+from metrics.sql import SqlBooks, open_books
 from metrics.sql.schema import metadata
 
 SESSION = SessionRef(session_id="ses_1", tenant="acme", user_id="ana")
@@ -247,6 +247,17 @@ async def test_erasing_and_recording_at_once_leaves_nothing_of_the_user(books, m
 
 async def test_the_books_are_ready(books):
     assert await books.ready()
+
+
+async def test_the_file_of_sqlite_does_not_keep_what_was_erased(tmp_path, clock, make_turn):
+    """SQLite leaves deleted rows in the pages of its file until something is written over them."""
+    async with open_books(None, tmp_path, clock) as books:
+        await books.record(
+            [make_turn(question="who-needs-to-know " * 50), make_turn(user_id="bia", session_id="ses_b")]
+        )
+        await books.erase("acme", "ana")
+
+    assert b"who-needs-to-know" not in b"".join(path.read_bytes() for path in tmp_path.glob("prosa.db*"))
 
 
 async def test_sqlite_waits_for_a_lock_and_keeps_a_write_ahead_log(sqlite_books):
