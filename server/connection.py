@@ -72,6 +72,8 @@ class Connection:
         self._outbound = Outbound(transport, clock, self._forget)
         self._speakers: dict[str, Speaker] = {}
         self._cursors: dict[str, Cursor] = {}
+        self._reopening: str | None = None
+        """The session whose older subscription is held still: what it sent would be gone back on by the new one."""
         self._waiting: deque[str] = deque()
         self._waiting_chars = 0
         self._working: asyncio.Task[None] | None = None
@@ -243,11 +245,16 @@ class Connection:
             self._outbound.tail,
         )
         resume = (frame.resume.epoch, frame.resume.seq) if frame.resume is not None else None
+        self._reopening = session.session_id
+        self._outbound.drop_session(session.session_id)
         try:
             opening = await cursor.open(resume, with_snapshot=frame.snapshot)
         except BaseException:
             cursor.close()  # an older subscription stays
+            self._reopening = None
+            self._on_work(session.session_id)
             raise
+        self._reopening = None
         self._forget(session.session_id)
         self._principal = principal
         opened = SessionOpened(
@@ -298,7 +305,7 @@ class Connection:
 
     def _on_work(self, session_id: str) -> None:
         cursor = self._cursors.get(session_id)
-        if cursor is not None:
+        if cursor is not None and cursor.has_work and session_id != self._reopening:
             self._outbound.on_work(session_id, cursor)
 
     def _on_typing(self, session: SessionRef, by: str, on: bool) -> None:

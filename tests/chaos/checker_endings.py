@@ -8,9 +8,11 @@ from typing import Final
 from tests.chaos.cast import AGAIN
 from tests.chaos.checker_bridges import TAKEN_BACK_NS
 from tests.chaos.checker_history import History, Rule, Violation, brief, evidence, is_event
-from tests.chaos.history import Connected, Erased, Merged, Received
+from tests.chaos.history import Connected, Entry, Erased, Merged, ModelCall, Received
 
 _CLOSED: Final = 4504
+_NOTICED_NS: Final = 15_000_000_000
+"""A worker that was stopped notices only when it goes on."""
 
 
 def judge_erasures(history: History, violations: list[Violation]) -> None:
@@ -23,7 +25,12 @@ def judge_erasures(history: History, violations: list[Violation]) -> None:
     for erased in history.erased:
         if history.restarted_between(erased.at_ns, erased.at_ns + TAKEN_BACK_NS):
             continue  # Redis may have forgotten that it was erased
-        sentences = [*_told(history, erased), *_left(history, erased), *_anew(history, erased)]
+        sentences = [
+            *_told(history, erased),
+            *_left(history, erased),
+            *_anew(history, erased),
+            *_asked_on(history, erased),
+        ]
         violations += [Violation(rule=Rule.ERASED, session=erased.session, sentence=sentence) for sentence in sentences]
 
 
@@ -33,7 +40,7 @@ def _told(history: History, erased: Erased) -> Iterator[str]:
     told: set[str] = set()
     ended: set[str] = set()
     fresh: set[tuple[str, int]] = set()
-    for entry in history.forgotten:
+    for entry in _of(history, erased):
         match entry:
             case Connected(up=True) if entry.at_ns > erased.at_ns:
                 fresh.add((entry.device, entry.connection))
@@ -56,6 +63,11 @@ def _told(history: History, erased: Erased) -> Iterator[str]:
         yield f"{evidence(silent)} had it open and was told nothing"
 
 
+def _of(history: History, erased: Erased) -> Iterator[Entry]:
+    """What was written down of the session itself."""
+    return (entry for entry in history.forgotten if getattr(entry, "session", None) == erased.session)
+
+
 def _left(history: History, erased: Erased) -> Iterator[str]:
     """No word of it is left; SQL may hold one for a while where the session is swept again."""
     for left in history.remains:
@@ -72,6 +84,17 @@ def _anew(history: History, erased: Erased) -> Iterator[str]:
     first = next((entry.frame for entry in snapshots if entry.session == again), None)
     if first is not None and first.get("messages"):
         yield f"who came back was shown {len(first['messages'])} messages"
+
+
+def _asked_on(history: History, erased: Erased) -> Iterator[str]:
+    """The model is asked nothing more for it, and what it was asked is called off."""
+    last_ns = erased.at_ns + _NOTICED_NS
+    run_end_ns = history.entries[-1].at_ns
+    for entry in _of(history, erased):
+        if isinstance(entry, ModelCall):
+            said = history.said.get(entry.call)
+            if max(entry.at_ns, said.at_ns if said is not None else run_end_ns) > last_ns:
+                yield f"call {entry.call} of the model went on long after it"
 
 
 def judge_merges(history: History, violations: list[Violation]) -> None:

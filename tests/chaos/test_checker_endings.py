@@ -59,6 +59,20 @@ def test_a_user_who_is_erased_and_comes_back_to_nothing_breaks_no_rule(story: St
     assert rules(story.finish()) == set()
 
 
+def test_another_who_is_erased_later_is_not_taken_for_the_first(story: Story, leaver: Story) -> None:
+    erase(leaver)
+    story.at_ns = leaver.at_ns
+    story.open("ana.phone")
+    story.tick(20_000)
+    turn_id = story.ask("ana.c7")
+    story.answer(turn_id, "ana.c7")
+    story.write(Erased(at_ns=story.tick(), session="ana", session_id=story.session_id, began_ns=story.at_ns))
+    story.receive("ana.phone", {"type": "session.erased", "session_id": story.session_id})
+    story.receive("ana.laptop", {"type": "session.erased", "session_id": story.session_id})
+
+    assert Rule.ERASED not in rules(story.finish())
+
+
 def test_a_user_who_is_not_erased_is_seen(story: Story, leaver: Story) -> None:
     assert Rule.ERASED in rules([*story.finish(), leaver.shown("bob.phone")])
 
@@ -121,6 +135,14 @@ def test_an_erased_answer_that_a_bridge_gets_is_seen(story: Story, leaver: Story
     ready = {"type": "delivery.ready", "delivery_id": "dlv_1", "session_id": leaver.session_id, "message_id": "m"}
     leaver.write(BridgeFrame(at_ns=leaver.tick(), by="bridge", frame={"type": "delivery.take", "cid": "b1"}, **at))
     leaver.write(BridgeFrame(at_ns=leaver.tick(), by="server", frame=ready, **at))
+
+    assert rules(story.finish()) == {Rule.ERASED}
+
+
+def test_a_model_that_is_asked_on_is_seen(story: Story, leaver: Story) -> None:
+    erase(leaver)
+    leaver.tick(20_000)
+    leaver.said(leaver.call("bob.c2"), 3)
 
     assert rules(story.finish()) == {Rule.ERASED}
 

@@ -114,6 +114,7 @@ class FakeLog:
                 apply(view, event)
         meanwhile, self.meanwhile = self.meanwhile, lambda: None
         meanwhile()
+        await self.answering.wait()
         return view
 
     async def open(self, tenant: str, user_id: str, name: str | None) -> SessionHead:

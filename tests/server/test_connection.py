@@ -239,6 +239,20 @@ async def test_a_reopen_that_fails_leaves_the_old_subscription_alive(peer: Peer)
     assert (await peer.transport.until("message.created"))["content"] == "a"
 
 
+async def test_a_second_open_goes_back_on_nothing_that_the_first_one_sent(peer: Peer) -> None:
+    def append_while_the_snapshot_is_on_its_way() -> None:
+        peer.log.append("a")
+        peer.log.answering.clear()
+        asyncio.get_running_loop().call_later(0.02, peer.log.answering.set)
+
+    await peer.open()
+    peer.log.meanwhile = append_while_the_snapshot_is_on_its_way
+    await peer.connection.on_text('{"type":"session.open","cid":"again","user_id":"ana"}')
+    await peer.until_created(1)
+    kinds = [frame["type"] for frame in peer.transport.frames]
+    assert kinds[3:] == ["session.opened", "session.snapshot", "session.live", "message.created"]
+
+
 async def test_a_drain_while_redis_is_away_closes_a_connection_that_has_something_to_read(peer: Peer) -> None:
     await peer.open()
     peer.log.begin_anew("epoch_2")
