@@ -185,7 +185,13 @@ OF_LOGS: Final[tuple[Mutant, ...]] = (
             ),
         ),
         scene=msgspec.structs.replace(
-            CUT_REPLIES, faults={"half_open": 5, "client_cut": 1}, every_s=0.7, tokens=(5, 15), bursts=0.5, users=8
+            CUT_REPLIES,
+            faults={"half_open": 5, "client_cut": 1},
+            every_s=0.5,
+            tokens=(5, 15),
+            bursts=0.5,
+            users=8,
+            seconds=20,
         ),
     ),
 )
