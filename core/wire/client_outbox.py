@@ -63,6 +63,11 @@ class CommandOutbox:
             cid: kept for cid, kept in self._kept.items() if not (kept.answered and now_s > kept.since_s + KEPT_S)
         }
 
+    def drop_answered(self, key: str) -> None:
+        """Nothing of a session that was answered need be sent again: its log has ended, and what goes on is another."""
+        gone = {kept.command.cid for kept in self._of(key) if kept.answered}
+        self._kept = {cid: kept for cid, kept in self._kept.items() if cid not in gone}
+
     def drop(self, key: str) -> list[Command]:
         """Drop all of a session; give what was not answered."""
         gone = self._of(key)

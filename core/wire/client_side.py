@@ -14,7 +14,7 @@ from typing import Final, assert_never
 
 import msgspec
 
-from core.events import Event, MessageCompleted
+from core.events import Event, MessageCompleted, SessionMerged
 from core.view import SessionView
 from core.wire.client_actions import (
     Action,
@@ -256,6 +256,8 @@ class ClientSide:
                 return []
             case Step.APPLIED:
                 applied = Applied(key=key, event=event)
+                if isinstance(event, SessionMerged):
+                    self._outbox.drop_answered(key)
                 if isinstance(event, MessageCompleted) and not cursor.matches(event):
                     return [applied, Mismatch(key=key, message_id=event.message_id)]
                 return [applied]

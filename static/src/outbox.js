@@ -47,6 +47,11 @@ export class Outbox {
     this.items = this.items.filter((item) => item.cid !== cid);
   }
 
+  /** What was accepted need not be sent again. */
+  dropAccepted() {
+    this.items = this.items.filter((item) => item.state !== "accepted");
+  }
+
   /** The connection is another: whatever had no answer goes again. */
   rewind() {
     for (const item of this.items) {

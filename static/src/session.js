@@ -363,6 +363,7 @@ export class Session {
   #move(sessionId, now) {
     this.sessionId = sessionId;
     this.view = null;
+    this.outbox.dropAccepted(); // they are in a log that has ended: the other one need not have them
     this.#open(now);
   }
 

@@ -189,6 +189,16 @@ test("a frame that was too big is not sent again", () => {
   assert.equal(peer.session.outbox.items[0].state, "refused");
 });
 
+test("what a merged session has accepted is not sent to the one in which it goes on", () => {
+  const peer = new Peer().begin();
+  peer.took(peer.session.say("Oi", peer.now));
+  const { cid } = peer.sent.at(-1);
+  peer.say({ type: "ok", re: cid, message_id: "m1", turn_id: "t1", seq: 1, position: 0 });
+  peer.say(peer.event("session.merged", 1, { into: "ses_2" }));
+  assert.equal(peer.session.sessionId, "ses_2");
+  assert.deepEqual(peer.session.outbox.items, []);
+});
+
 test("a moved session is followed, and the message goes there", () => {
   const peer = new Peer().begin();
   peer.took(peer.session.say("one", peer.now));
