@@ -120,7 +120,13 @@ class Recorder:
 
 
 def _is_worth_another_try(error: Exception) -> bool:
-    """Every error is: the loop outlives what it meets. What was not foreseen keeps its trace in the log."""
+    """Every error is: the loop outlives what it meets. What was not foreseen keeps its trace in the log.
+
+    But for one that a cancellation became on its way through the database's libraries: that is the end.
+    """
+    task = asyncio.current_task()
+    if task is not None and task.cancelling() > 0:
+        return False
     if isinstance(error, BackendError):
         logger.warning("outbox.waiting", error=error.message)
     else:

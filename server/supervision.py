@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Final
 
 from loguru import logger
@@ -13,6 +13,7 @@ from core.errors import BackendError
 
 PAUSE_S: Final = 0.5
 PAUSE_MOST_S: Final = 5.0
+CANCEL_AGAIN_S: Final = 1.0
 
 
 async def attempt(name: str, work: Callable[[], Awaitable[None]]) -> None:
@@ -36,10 +37,27 @@ async def supervise(name: str, loop: Callable[[], Awaitable[None]], until: Calla
         except BackendError as error:
             logger.warning("task.failed", task=name, reason=error.message)
         except Exception:  # noqa: BLE001 - the outer edge of a task
+            if _is_cancelled():
+                return
             logger.exception("task.failed", task=name)
-        if until():
+        if until() or _is_cancelled():
             return
         if asyncio.get_running_loop().time() - started_s > PAUSE_MOST_S:
             pause_s = PAUSE_S
         await asyncio.sleep(pause_s * random.uniform(0.5, 1.0))
         pause_s = min(pause_s * 2, PAUSE_MOST_S)
+
+
+async def end_tasks(tasks: Iterable[asyncio.Task[None]]) -> None:
+    """Cancel tasks until they have ended: what they were waiting for may lose a cancellation on its way up."""
+    left = set(tasks)
+    while left := {task for task in left if not task.done()}:
+        for task in left:
+            task.cancel()
+        await asyncio.wait(left, timeout=CANCEL_AGAIN_S)
+
+
+def _is_cancelled() -> bool:
+    """Whether this task was cancelled, also where the CancelledError became another one on its way."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -46,7 +46,7 @@ from server.openapi import openapi
 from server.outbound import Transport
 from server.sessions import Sessions
 from server.settings import Settings
-from server.supervision import attempt, supervise
+from server.supervision import attempt, end_tasks, supervise
 from server.transports.chat import Chat
 from server.transports.health import Health
 from server.transports.pages import Pages
@@ -327,9 +327,7 @@ async def _background(
     task = asyncio.create_task(attempt(name, work) if once else supervise(name, work), name=name)
 
     async def end() -> None:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
+        await end_tasks([task])
 
     stack.push_async_callback(end)
 

@@ -14,7 +14,7 @@ from core.ids import trace_id
 from core.measurements import Measure, RunningTurnsChanged
 from core.ports import TurnQueue
 from core.turns import TakenTurn
-from server.supervision import supervise
+from server.supervision import end_tasks, supervise
 
 POLL_S: Final = 1.0
 """Turns are looked for so often where no wake-up came."""
@@ -96,9 +96,7 @@ class Worker:
             await asyncio.wait(tasks, timeout=self._drain_s / 2)
             self._hand_on.set()
             await self._hand_back(runs, self._drain_s / 2)
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await end_tasks(self._tasks)
         self._tasks.clear()
 
     def hurry(self) -> None:

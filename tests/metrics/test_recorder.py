@@ -221,3 +221,28 @@ async def test_records_wait_while_a_real_postgres_is_down_and_arrive_when_it_is_
 
         assert not down
         assert (await books.stats("acme")).turns == 2
+
+
+class BrokenOff(MemoryBooks):
+    """Its driver says that it was interrupted, not that it was cancelled."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.begun = asyncio.Event()
+
+    async def record(self, records: Sequence[Record]) -> None:
+        self.begun.set()
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            raise RuntimeError("interrupted") from None
+
+
+async def test_a_cancellation_that_the_database_made_into_another_error_ends_the_loop(make_turn, measure, refused):
+    books = BrokenOff()
+    task = asyncio.create_task(Recorder(ListOutbox([make_turn()]), books, measure, refused).run())
+    await books.begun.wait()
+    task.cancel()
+    await asyncio.wait([task])
+
+    assert isinstance(task.exception(), RuntimeError)
