@@ -10,7 +10,7 @@ from typing import Final
 from tests.chaos.checker_history import Frame, History, Rule, Violation
 from tests.chaos.checker_log import Folds
 from tests.chaos.checker_turns import Turns
-from tests.chaos.history import LEASES_RUN_OUT
+from tests.chaos.history import LEASES_RUN_OUT, LogEvent
 
 LEASE_NS: Final = 60_000_000_000
 TAKEN_BACK_NS: Final = 10_000_000_000
@@ -157,10 +157,10 @@ def _not_reported(history: History, bridging: Bridging, folds: Folds) -> Iterato
     """What a bridge reported, and was told `ok`, is in the log: that, or something further."""
     ranks: dict[str, int] = defaultdict(int)
     ended = {entry.session for entry in history.merged}
-    for place in folds.places:
-        if place.event["type"] == "delivery.updated":
-            message_id = place.event["message_id"]
-            ranks[message_id] = max(ranks[message_id], _RANKS[place.event["status"]])
+    logged = [entry.event for entry in history.entries if isinstance(entry, LogEvent)]  # also before a first snapshot
+    for event in logged:
+        if event["type"] == "delivery.updated":
+            ranks[event["message_id"]] = max(ranks[event["message_id"]], _RANKS[event["status"]])
     messages = {ready.frame["delivery_id"]: ready.frame["message_id"] for ready in bridging.ready}
     sessions = {m.message_id: session for session, view in folds.last.items() for m in view.messages}
     for at_ns, report in bridging.reports:

@@ -66,8 +66,8 @@ def judge_texts(history: History, folds: Folds, turns: Turns, violations: list[V
                 cids[message.turn_id].append(message.re)
         for message in view.messages:
             if message.role == "assistant":
-                own = cids[message.turn_id] or turns.cids[message.turn_id]  # a long view is cut, also within a turn
-                answer = _Answer(history, calls, message, calls.of(own))
+                own = {*cids[message.turn_id], *turns.cids[message.turn_id]}  # a long view is cut, also within a turn
+                answer = _Answer(history, calls, message, calls.of(sorted(own)))
                 violations += [
                     Violation(rule=Rule.TEXT, session=session, sentence=f"{message.message_id}: {sentence}")
                     for sentence in answer.problems()

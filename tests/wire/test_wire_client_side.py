@@ -212,9 +212,7 @@ def test_what_a_merged_session_has_is_not_sent_to_the_one_in_which_it_goes_on(pe
     peer.client.send("k", message("c2"), 0.0)
     merged = {"type": "session.merged", "session_id": S, "seq": 1, "ts": 1, "into": "ses_2"}
     peer.say({"type": "ok", "re": "c1"} | OK, merged)
-    assert frames(peer.say(snapshot("e2"))) == [
-        {"type": "message.send", "cid": "c2", "session_id": S, "content": "oi"}
-    ]
+    assert frames(peer.say(snapshot("e2"))) == [{"type": "message.send", "cid": "c2", "session_id": S, "content": "oi"}]
 
 
 def test_an_answer_of_history_and_other_signals_are_told(peer: Peer) -> None:
