@@ -1,7 +1,8 @@
 """What one run writes, in order: deltas gather while an append is under way, and one append at a time is awaited.
 
-The first delta goes out at once; later ones wait for a tick, which grows with the round trip of the appends.
-Events other than deltas, and journal entries, do not wait for the tick. A feed owns one task, from entering to leaving.
+The first delta goes out at once; later ones wait for a tick that all runs of the process have in common, and the longer
+the slower the log is. Events other than deltas, and journal entries, do not wait. A feed owns one task, from entering to
+leaving.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Final, Literal, Self
 
 from loguru import logger
 
+from agent.ticker import Ticker
 from core.clock import Clock
 from core.errors import BackendError
 from core.events import Event, MessageCompleted, MessageDelta, MessageReset, MessageStarted
@@ -31,13 +33,13 @@ _CLOSE_S: Final = 2.0
 
 
 def tick_s(round_trip_s: float) -> float:
-    """How long deltas gather: 20 ms; 50 after an append that took over 5 ms, 100 after one over 20 ms.
+    """How long deltas gather at least: 10 ms; 50 after an append that took over 5 ms, 100 after one over 20 ms.
 
     So that the log's own speed, not the number of tokens, sets the rate of appends.
     """
     if round_trip_s > 0.020:
         return 0.100
-    return 0.050 if round_trip_s > 0.005 else 0.020
+    return 0.050 if round_trip_s > 0.005 else 0.010
 
 
 class Feed:
@@ -54,6 +56,7 @@ class Feed:
         writer: TurnWriter,
         clock: Clock,
         ids: Ids,
+        ticker: Ticker,
         on_cancel: Callable[[str], None],
         on_failure: Callable[[], None],
     ) -> None:
@@ -61,7 +64,7 @@ class Feed:
         self.first_delta_ms: int | None = None
         """When the message's first text was given, in Unix milliseconds."""
         self.failure: Exception | None = None
-        self._turn, self._writer, self._clock, self._ids = turn, writer, clock, ids
+        self._turn, self._writer, self._clock, self._ids, self._ticker = turn, writer, clock, ids, ticker
         self._on_cancel, self._on_failure = on_cancel, on_failure
         self._loop = asyncio.get_running_loop()
         self._texts: list[str] = []  # the message so far, without what gathers
@@ -73,7 +76,7 @@ class Feed:
         self._wake = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
-        self._timer: asyncio.TimerHandle | None = None
+        self._on_tick = False  # the next tick sends what gathers
         self._next_tick_s = 0.0
         self._busy = False
         self._journalling = False  # the append under way holds journal entries
@@ -121,7 +124,7 @@ class Feed:
         if self.first_delta_ms is None:
             self.first_delta_ms = self._clock.now_ms()
         self._gathered.append(text)
-        if self._timer is None and not self._busy:
+        if not (self._on_tick or self._busy):
             self._send_at(self._next_tick_s)
 
     def resume_message(self, message_id: str, text: str, started_ms: int) -> None:
@@ -164,6 +167,13 @@ class Feed:
             self._journal.append(journal)
         self._send_now()
 
+    def put_last(self, journal: JournalEntry) -> None:
+        """Journal an entry with the turn's end, which is to follow at once; on the next tick where it does not."""
+        self._journal.append(journal)
+        if not (self._on_tick or self._busy):
+            self._on_tick = True
+            self._ticker.at(max(self._next_tick_s, self._loop.time()), self._tick)
+
     async def flush(self) -> None:
         """Return when all that was given is in the log. Raises what an append raised."""
         self._close_delta()
@@ -187,18 +197,15 @@ class Feed:
         if self.failure is not None:
             raise self.failure
 
-    async def finish(self) -> tuple[Event, ...]:
-        """Stop, journal all; gives the events that are left, for `TurnWriter.end`. Raises what an append raised."""
+    async def finish(self) -> tuple[list[Event], list[JournalEntry]]:
+        """Stop; gives what is left, for `TurnWriter.end`. Raises what an append raised."""
         await self._stop(None)
         if self.failure is not None:
             raise self.failure
         self._close_delta()
-        events, journal = tuple(self._events), tuple(self._journal)
+        left = self._events, self._journal
         self._events, self._journal = [], []
-        if journal:
-            await self._writer.append(events, journal)
-            return ()
-        return events
+        return left
 
     # ------------------------------------------------------------ below
 
@@ -234,16 +241,19 @@ class Feed:
 
     def _send_now(self) -> None:
         self._idle.clear()
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        self._on_tick = False
         self._wake.set()
 
     def _send_at(self, when_s: float) -> None:
-        if when_s <= self._loop.time():
+        if when_s == 0.0:  # nothing was sent yet
             self._send_now()
         else:
-            self._timer = self._loop.call_at(when_s, self._send_now)
+            self._on_tick = True
+            self._ticker.at(max(when_s, self._loop.time()), self._tick)
+
+    def _tick(self) -> None:
+        if self._on_tick:  # else it went out meanwhile, with something that did not wait
+            self._send_now()
 
     async def _pump(self) -> None:
         while not self._finishing:
@@ -295,12 +305,14 @@ class Feed:
         """End the task. An append under way is waited for (None: as long as it takes), so that two never overlap."""
         self._finishing = True
         self._wake.set()
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        self._on_tick = False
         if self._task is None:
             return
         task, self._task = self._task, None
+        if not self._busy:
+            task.cancel()
+            await asyncio.wait([task])
+            return
         try:
             async with asyncio.timeout(timeout_s):
                 await asyncio.shield(task)

@@ -213,7 +213,10 @@ class _Call:
         )
         run.broken.clear()
         run.record(entry)
-        run.feed.put(journal=entry)
+        if self._calls:
+            run.feed.put(journal=entry)
+        else:  # the answer is whole: the turn's end follows, and one write holds both
+            run.feed.put_last(entry)
         self._measure(finished.reason)
 
     def _book_broken(self, reason: FinishReason) -> None:

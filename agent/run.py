@@ -11,6 +11,7 @@ import msgspec
 from agent.budget import TokenCounter
 from agent.feed import Feed
 from agent.settings import AgentConfig
+from agent.ticker import Ticker
 from core.clock import Clock
 from core.ids import Ids
 from core.measurements import Measure
@@ -45,6 +46,7 @@ class Collaborators:
     ids: Ids
     measure: Measure
     counter: TokenCounter
+    ticker: Ticker
     reference_date: dt.date | None
     keep_prompt: bool
 

@@ -25,6 +25,7 @@ from agent.model_step import call_model
 from agent.replay import take_over
 from agent.run import ChooseModels, Collaborators, Run
 from agent.settings import AgentConfig, allowed_tools
+from agent.ticker import Ticker
 from agent.tool_step import call_tools
 from core.clock import Clock
 from core.errors import BackendError, ProsaError, ProviderError
@@ -100,6 +101,7 @@ class Runner:
             ids=ids,
             measure=measure or NoMeasure(),
             counter=counter or TokenCounter(),
+            ticker=Ticker(),
             reference_date=reference_date,
             keep_prompt=keep_prompt,
         )
@@ -184,6 +186,7 @@ class _Execution:
             writer=self._writer,
             clock=self._shared.clock,
             ids=self._shared.ids,
+            ticker=self._shared.ticker,
             on_cancel=self.cancel,
             on_failure=self._interrupt,
         )
@@ -290,7 +293,10 @@ class _Execution:
 
         Raises BackendError.
         """
-        left = await run.feed.finish()
+        left, journal = await run.feed.finish()
+        if journal:
+            await self._writer.append(left, journal)
+            left = []
         if self._cancelled_by is None:
             events, asked = question(run, instruction, arguments)
             by = await self._writer.park([*left, *events], asked, parked_ending(run))
@@ -303,10 +309,10 @@ class _Execution:
 
     async def _end(self, run: Run, finish: Finish) -> TurnRecord:
         """The end is one write. Raises BackendError."""
-        left = await run.feed.finish()
+        left, journal = await run.feed.finish()
         record = turn_record(run, finish)
         events = [*left, *closing_events(run, finish, self._cancelled_by or "user")]
-        await self._writer.end(events, history_entry(run, finish), record)
+        await self._writer.end(events, history_entry(run, finish), record, journal)
         return record
 
 

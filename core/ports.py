@@ -414,8 +414,17 @@ class TurnWriter(Protocol):
         """
         ...
 
-    async def end(self, events: Sequence[Event], history: HistoryEntry | None, record: TurnRecord) -> None:
-        """The last append: the events (the last one ends the turn), history, books, and the session's next turn."""
+    async def end(
+        self,
+        events: Sequence[Event],
+        history: HistoryEntry | None,
+        record: TurnRecord,
+        journal: Sequence[JournalEntry] = (),
+    ) -> None:
+        """The last append: the events (the last one ends the turn), what the journal does not have yet, history, books.
+
+        With it the session's next turn is ready.
+        """
         ...
 
 

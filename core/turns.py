@@ -161,6 +161,8 @@ class TakenTurn(msgspec.Struct, frozen=True, kw_only=True):
     nonce: str
     epoch: str
     journal: tuple[JournalEntry, ...]
+    history: tuple[HistoryEntry, ...] = ()
+    """What the session's ended turns left for the model's context, as it was when this run began."""
     cancelled_by: Literal["user", "interrupt", "operator", "erasure"] | None = None
     """Set where the turn was cancelled before this run began: write its end, call nothing."""
 

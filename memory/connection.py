@@ -142,20 +142,15 @@ class Database:
     ) -> Reply:
         prefix = self.keys.prefix(partition)
         try:
-            async with asyncio.timeout(patience_s):
-                while True:
-                    try:
-                        reply = await link.call(script, prefix, arguments)
-                    except LinkLost as error:
-                        if not retry:
-                            raise BackendError("The connection to Redis was lost; try again.") from error
-                    else:
-                        return cast(Reply, reply)
+            reply = await link.call(script, prefix, arguments, patience_s=patience_s, retry=retry)
+        except LinkLost as error:
+            raise BackendError("The connection to Redis was lost; try again.") from error
         except TimeoutError as error:
             raise BackendError("Redis does not answer at the moment; try again.") from error
         except ResponseError as error:
             logger.error("redis.refused", script=script.name, error=str(error))
             raise BackendError("Something went wrong on our side; try again.") from error
+        return cast(Reply, reply)
 
 
 async def _mend_append_only_file(connection: AbstractConnection, instance: bytes) -> None:

@@ -24,10 +24,11 @@ class Keys:
         if partitions < 1:
             raise ValueError(f"partitions must be at least 1, not {partitions!r}")
         self.partitions = partitions
+        self._prefixes = [f"prosa:{{p{partition}}}:" for partition in range(partitions)]
 
     def prefix(self, partition: int) -> str:
         """The beginning of every key of a partition; its braces are the Redis Cluster hash tag."""
-        return f"prosa:{{p{partition}}}:"
+        return self._prefixes[partition]
 
     def of(self, name: str) -> int:
         """The partition of a session id or a user key."""
@@ -38,7 +39,7 @@ class Keys:
         return f"{self.prefix(self.of(session_id))}ch:{session_id}"
 
     def control_channel(self, partition: int) -> str:
-        """The pub/sub channel on which a partition says `ready`, `outbox` and `cancel <turn> <by>`."""
+        """The pub/sub channel on which a partition says `ready [<turn>]`, `outbox` and `cancel <turn> <by>`."""
         return f"{self.prefix(partition)}control"
 
     def node_channel(self, node: str) -> str:

@@ -2,7 +2,8 @@
 
 A caller that is cancelled leaves its future behind; the reply is still read and thrown away, so no reply
 ever reaches another caller and no connection is reused half way through a command. What is called in one
-iteration of the event loop goes out in one write.
+iteration of the event loop goes out in one write. A call has a patience in place of a timeout of its caller's: one
+timer looks after all of them, where `asyncio.timeout` costs a call more than its reply (docs/performance.md).
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final
 
+from hiredis import pack_command
 from loguru import logger
 from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import NoScriptError, ReadOnlyError, RedisError, ResponseError
@@ -24,6 +26,8 @@ Argument = str | bytes | int
 
 _BACKOFF_S: Final = (0.0, 0.02, 0.05, 0.1, 0.25, 0.5)
 """How long to wait before connecting again, by failures in a row; the last one stays."""
+_LOOK_S: Final = 0.1
+"""How often calls are looked at whose patience is over: it may last so much longer."""
 
 
 class LinkLost(Exception):
@@ -31,14 +35,28 @@ class LinkLost(Exception):
 
 
 class _Call:
-    __slots__ = ("arguments", "future", "partition_prefix", "script", "sent_at")
+    __slots__ = ("arguments", "future", "gives_up_at", "partition_prefix", "retry", "script", "sent_at")
 
-    def __init__(self, script: Script, prefix: str, arguments: Sequence[Argument], future: asyncio.Future[Any]) -> None:
+    def __init__(
+        self,
+        script: Script,
+        prefix: str,
+        arguments: Sequence[Argument],
+        future: asyncio.Future[Any],
+        gives_up_at: float,
+        retry: bool,
+    ) -> None:
         self.script = script
         self.partition_prefix = prefix
         self.arguments = arguments
         self.future = future
+        self.gives_up_at = gives_up_at
+        self.retry = retry
         self.sent_at = math.inf
+
+    def packed(self, instance: bytes) -> bytes:
+        """The command as it goes out."""
+        return pack_command((b"EVALSHA", self.script.digest, b"1", self.partition_prefix, instance, *self.arguments))
 
 
 class Link:
@@ -69,6 +87,7 @@ class Link:
         self._sent: deque[_Call] = deque()
         self._work = asyncio.Event()
         self._down_since: float | None = None
+        self._over = False
 
     def silent_s(self) -> float:
         """For how long Redis has given no sign of life although it should have: away, or an answer is due."""
@@ -77,15 +96,37 @@ class Link:
             return now - self._down_since if self._down_since is not None else 0.0
         return now - self._sent[0].sent_at if self._sent else 0.0
 
-    def call(self, script: Script, prefix: str, arguments: Sequence[Argument]) -> asyncio.Future[Any]:
-        """Queue a script; the future gets its reply, LinkLost, or redis-py's ResponseError."""
-        future = asyncio.get_running_loop().create_future()
-        self._queued.append(_Call(script, prefix, arguments, future))
+    def call(
+        self, script: Script, prefix: str, arguments: Sequence[Argument], *, patience_s: float, retry: bool
+    ) -> asyncio.Future[Any]:
+        """Queue a script; the future gets its reply, TimeoutError after `patience_s`, or redis-py's ResponseError.
+
+        With `retry` it is sent again, in its order, where the connection was lost before the reply came; else the
+        future gets LinkLost then.
+        """
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Any] = loop.create_future()
+        if self._over:
+            future.set_exception(LinkLost("the connection to Redis was closed"))
+            return future
+        self._queued.append(_Call(script, prefix, arguments, future, loop.time() + patience_s, retry))
         self._work.set()
         return future
 
     async def run(self) -> None:
-        """Connect, serve, and connect again, until cancelled."""
+        """Connect, serve, and connect again, until cancelled; what is called afterwards fails."""
+        self._over = False
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._stay_connected(), name=f"redis-{self.name}")
+                tasks.create_task(self._lose_patience(), name=f"redis-{self.name}-patience")
+        finally:
+            self._over = True
+            for call in self._queued:
+                _settle(call.future, LinkLost("the connection to Redis was closed"))
+            self._queued.clear()
+
+    async def _stay_connected(self) -> None:
         failures = 0
         while True:
             await asyncio.sleep(_BACKOFF_S[min(failures, len(_BACKOFF_S) - 1)])
@@ -103,7 +144,6 @@ class Link:
                 await self._serve(connection)
             except (RedisError, OSError, TimeoutError) as error:
                 failures += 1
-                self._queued = deque(call for call in self._queued if not call.future.done())
                 logger.debug("redis.link_lost", link=self.name, error=str(error))
             finally:
                 self.up.clear()
@@ -111,6 +151,18 @@ class Link:
                     self._down_since = asyncio.get_running_loop().time()
                 self._lose_sent()
                 await connection.disconnect(nowait=True)
+
+    async def _lose_patience(self) -> None:
+        """Give calls up whose time is over, sent or not; those that nobody waits for any more are not sent at all."""
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(_LOOK_S)
+            now = loop.time()
+            for call in (*self._sent, *self._queued):
+                if call.gives_up_at <= now:
+                    _settle(call.future, TimeoutError("no reply from Redis in time"))
+            if not self.up.is_set():
+                self._queued = deque(call for call in self._queued if not call.future.done())
 
     async def _serve(self, connection: AbstractConnection) -> None:
         tasks = [
@@ -140,7 +192,7 @@ class Link:
                     continue
                 call.sent_at = now
                 self._sent.append(call)
-                packed.append(_pack_call(call, self.instance))
+                packed.append(call.packed(self.instance))
             if packed:
                 await connection.send_packed_command([b"".join(packed)], check_health=False)
 
@@ -150,7 +202,9 @@ class Link:
                 reply = await connection.read_response(disable_decoding=True, timeout=math.inf)
             except NoScriptError:
                 call = self._sent.popleft()
-                packed = _pack(b"EVAL", call.script.text, b"1", call.partition_prefix, self.instance, *call.arguments)
+                packed = pack_command(
+                    (b"EVAL", call.script.text, b"1", call.partition_prefix, self.instance, *call.arguments)
+                )
                 self._sent.append(call)
                 await connection.send_packed_command([packed], check_health=False)
             except ReadOnlyError:
@@ -170,8 +224,14 @@ class Link:
                 raise TimeoutError(f"no reply from Redis in {self._reply_s} s")
 
     def _lose_sent(self) -> None:
+        """Nobody knows which of them ran: those that may be repeated are sent again before all that waits."""
         while self._sent:
-            _settle(self._sent.popleft().future, LinkLost("connection to Redis lost"))
+            call = self._sent.pop()
+            if call.retry:
+                call.sent_at = math.inf
+                self._queued.appendleft(call)
+            else:
+                _settle(call.future, LinkLost("connection to Redis lost"))
 
 
 def _settle(future: asyncio.Future[Any], error: Exception) -> None:
@@ -193,20 +253,7 @@ def info_fields(text: bytes) -> dict[bytes, bytes]:
 
 async def _load_scripts(connection: AbstractConnection) -> None:
     await connection.send_packed_command(
-        [_pack(b"SCRIPT", b"LOAD", script.text) for script in scripts.ALL], check_health=False
+        [pack_command((b"SCRIPT", b"LOAD", script.text)) for script in scripts.ALL], check_health=False
     )
     for _ in scripts.ALL:
         await connection.read_response(disable_decoding=True)
-
-
-def _pack_call(call: _Call, instance: bytes) -> bytes:
-    return _pack(b"EVALSHA", call.script.digest, b"1", call.partition_prefix, instance, *call.arguments)
-
-
-def _pack(*arguments: Argument) -> bytes:
-    """RESP: an array of bulk strings."""
-    pieces = [b"*%d\r\n" % len(arguments)]
-    for argument in arguments:
-        data = argument if isinstance(argument, bytes) else str(argument).encode()
-        pieces.append(b"$%d\r\n%b\r\n" % (len(data), data))
-    return b"".join(pieces)

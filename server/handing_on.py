@@ -45,6 +45,12 @@ class HandingOnWriter:
         """As `TurnWriter.park`."""
         return await self._writer.park(events, journal, ending)
 
-    async def end(self, events: Sequence[Event], history: HistoryEntry | None, record: TurnRecord) -> None:
+    async def end(
+        self,
+        events: Sequence[Event],
+        history: HistoryEntry | None,
+        record: TurnRecord,
+        journal: Sequence[JournalEntry] = (),
+    ) -> None:
         """As `TurnWriter.end`."""
-        await self._writer.end(events, history, record)
+        await self._writer.end(events, history, record, journal)

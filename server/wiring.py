@@ -249,11 +249,10 @@ def _worker(parts: _Parts) -> Worker:
     )
 
     async def run_turn(turn: TakenTurn) -> None:
-        history = await store.history(turn.session)
         was_begun = turn.attempt > 1 or turn.runs > 1 or turn.journal
         shown = await store.view(turn.session) if was_begun else None
         writer = HandingOnWriter(queue.writer(turn), hand_on.is_set)
-        await runner.run(turn, writer, history=history, shown=shown)
+        await runner.run(turn, writer, history=turn.history, shown=shown)
         if writer.handed_on:
             await queue.release(turn)
 

@@ -114,8 +114,8 @@ class Worker:
                 return
             for turn in taken:
                 self._start(turn)
-            if taken:
-                continue
+            if taken and len(taken) == room:
+                continue  # there may be more
             try:
                 async with asyncio.timeout(POLL_S * random.uniform(0.8, 1.2)):
                     await self._ready.wait()

@@ -22,12 +22,5 @@ if count > 0 then
   seq = add_events(sid, m[7], seq, bodies)
 end
 redis.call('HSET', meta_key, 'seq', whole(seq), 'batch', ARGV[6])
-local entries = tonumber(ARGV[9 + count])
-if entries > 0 then
-  local journal = TAG .. 'j:' .. turn_id
-  for i = 1, entries do redis.call('RPUSH', journal, ARGV[9 + count + i]) end
-  redis.call('EXPIRE', journal, SESSION_TTL_S)
-  local prompt = ARGV[10 + count + entries]
-  if prompt then redis.call('SET', TAG .. 'k:' .. turn_id, prompt, 'EX', PROMPT_TTL_S) end
-end
+add_journal(turn_id, 9 + count)
 return {'ok', sid, whole(seq), m[9]}

@@ -10,7 +10,7 @@
 --   v:<session>  STRING  the fold of the log up to meta.view_seq       h:<session> LIST    history entries
 --   i:<session>  LIST    turns that wait behind the current one        f:<session> HASH    feedback by message id
 --   c:<session>  HASH    remembered replies by cid                     cx:<session> ZSET   their expiry in ms
---   e:<session>  ZSET    first seq of lately ended turns, by end in ms ts:<session> ZSET   turn ids, by acceptance in ms
+--   e:<session>  ZSET    first seq of lately ended turns, by end in ms ts:<session> ZSET   turn ids, by acceptance in us
 --   t:<turn>     HASH    a turn: session_id tenant user_id state input (one JSON a merged message, by lines) agent
 --                              attempt runs cancel first_seq first_epoch, node fence nonce of its last run, batch;
 --                              messages message_ids alike while it may take more messages; record of an ended one;
@@ -47,6 +47,11 @@ local TURNS_KEPT = 32 -- of a session, with their journals; older ones are in SQ
 local function now_ms()
   local t = redis.call('TIME')
   return t[1] * 1000 + math.floor(t[2] / 1000)
+end
+
+local function now_us()
+  local t = redis.call('TIME')
+  return t[1] * 1000000 + t[2]
 end
 
 local function whole(number)

@@ -12,6 +12,7 @@ from core.errors import UserError
 from core.messages import ModelMessage, joined_content
 from core.ports import TurnStatus
 from core.turns import (
+    HistoryEntry,
     JournalEntry,
     ParkedEnding,
     Principal,
@@ -29,6 +30,7 @@ CancelledBy = Literal["user", "interrupt", "operator", "erasure"]
 ENDING: Final = msgspec.json.Decoder(ParkedEnding)
 _INPUT: Final = msgspec.json.Decoder(TurnInput)
 _RECORD: Final = msgspec.json.Decoder(TurnRecord)
+_HISTORY: Final = msgspec.json.Decoder(HistoryEntry)
 _ENTRY: Final = msgspec.json.Decoder(JournalEntry)
 _PROMPT: Final = msgspec.json.Decoder(tuple[ModelMessage, ...])
 
@@ -78,8 +80,16 @@ def taken_of(item: Reply) -> TakenTurn:
         nonce=item[7].decode(),
         epoch=item[8].decode(),
         cancelled_by=cast(CancelledBy, item[9].decode()) if item[9] else None,
-        journal=tuple(_ENTRY.decode(entry) for entry in item[11:]),
+        history=history_of(item[11]),
+        journal=tuple(_ENTRY.decode(entry) for entry in item[12:]),
     )
+
+
+def history_of(entries: Sequence[bytes]) -> tuple[HistoryEntry, ...]:
+    """What ended turns left, oldest first, without those that were done again."""
+    history = [_HISTORY.decode(entry) for entry in entries]
+    replaced = {entry.retry_of for entry in history}
+    return tuple(entry for entry in history if entry.turn_id not in replaced)
 
 
 def status_of(principal: Principal, reply: Reply) -> TurnStatus:

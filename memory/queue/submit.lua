@@ -57,7 +57,7 @@ local function join()
 end
 
 local function keep_turn(first_seq)
-  local key, now = TAG .. 't:' .. turn_id, now_ms()
+  local key, now = TAG .. 't:' .. turn_id, now_us() -- several turns may be accepted in a millisecond
   redis.call('HSET', key, 'session_id', sid, 'tenant', tenant, 'user_id', ARGV[4], 'state', 'queued',
     'input', ARGV[12], 'agent', ARGV[13], 'attempt', '0', 'runs', '0', 'cancel', '',
     'first_seq', whole(first_seq), 'first_epoch', meta.epoch)
@@ -68,7 +68,7 @@ local function keep_turn(first_seq)
   end
   redis.call('EXPIRE', key, SESSION_TTL_S)
   redis.call('ZADD', TAG .. 'ts:' .. sid, whole(now), turn_id)
-  redis.call('ZREMRANGEBYSCORE', TAG .. 'ts:' .. sid, '-inf', whole(now - 3 * TURN_TTL_S * 1000))
+  redis.call('ZREMRANGEBYSCORE', TAG .. 'ts:' .. sid, '-inf', whole(now - 3 * TURN_TTL_S * 1000000))
   redis.call('HSET', meta_key, 'latest', turn_id)
   if ahead > 0 then
     redis.call('RPUSH', inbox, turn_id)
@@ -76,7 +76,7 @@ local function keep_turn(first_seq)
   end
   redis.call('HSET', meta_key, 'current', turn_id)
   make_ready(tenant, turn_id, false)
-  tell('ready')
+  tell('ready ' .. turn_id)
 end
 
 local bodies, queued = {}, ARGV[15]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Final
 
@@ -25,20 +26,24 @@ MERGED_MESSAGES: Final = 32
 """How many messages one turn may take with `merge`."""
 _ATTEMPTS: Final = 5
 
+Announce = Callable[[str], None]
+"""Is told the id of a turn whose submission is on its way to Redis."""
 Cancel = Callable[[SessionRef, str, str], Awaitable[TurnState]]
 
 
 class Submitting:
     """See `core.ports.TurnQueue.submit`. `cancel` is the queue's own."""
 
-    def __init__(self, gate: Gate, clock: Clock, cancel: Cancel) -> None:
+    def __init__(self, gate: Gate, clock: Clock, cancel: Cancel, announce: Announce) -> None:
         self._gate = gate
+        self._announce = announce
         self._clock = clock
         self._cancel = cancel
 
     async def submit(self, submission: Submission) -> Accepted:
         """Accept a message, once a cid. A parked turn in the way of an `interrupt` is cancelled first."""
         for _ in range(_ATTEMPTS):
+            asyncio.get_running_loop().call_soon(self._announce, submission.input.turn_id)
             reply = await self._run_script(submission)
             if reply[0] != b"parked":
                 return _accepted(submission, reply)

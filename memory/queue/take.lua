@@ -4,7 +4,7 @@
 -- KEYS[1] partition prefix
 -- ARGV: 1 instance  2 how many at most  3 lease, ms  4 running turns a tenant at most  5 node  6.. nonces, one a turn
 -- Reply: {'ok', '', {'taken', session, tenant, user, input, attempt, fence, nonce, epoch, cancel, runs,
---        journal entry...} |
+--        {history entry...}, journal entry...} |
 --        {'stale_instance', session, tenant, user}, ...}
 local limit, cap = tonumber(ARGV[2]), tonumber(ARGV[4])
 local reply = {'ok', ''}
@@ -35,7 +35,7 @@ end
 
 local function taken_item(turn, journal, attempt, runs, fence, nonce, epoch)
   local item = {'taken', turn.session_id, turn.tenant, turn.user_id, turn.input, whole(attempt), fence, nonce, epoch,
-    turn.cancel, whole(runs)}
+    turn.cancel, whole(runs), redis.call('LRANGE', TAG .. 'h:' .. turn.session_id, 0, -1)}
   for _, entry in ipairs(journal) do item[#item + 1] = entry end
   return item
 end

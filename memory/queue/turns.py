@@ -72,7 +72,7 @@ class RedisTurnQueue:
         self._measure = measure
         self._running_turns = running_turns
         self._cancelling = Cancelling(database, gate, clock)
-        self._submitting = Submitting(gate, clock, self._cancelling.cancel)
+        self._submitting = Submitting(gate, clock, self._cancelling.cancel, control.submitting)
         self._approvals = Approvals(database, gate)
         self._reaping = Reaping(database, node=node, lease_ms=lease_ms)
         self._first_partition = itertools.cycle(range(self._keys.partitions))

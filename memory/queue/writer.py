@@ -72,11 +72,19 @@ class RedisTurnWriter:
         )
         return cast(CancelledBy, reply[3].decode()) if reply[0] == b"cancelled" else None
 
-    async def end(self, events: Sequence[Event], history: HistoryEntry | None, record: TurnRecord) -> None:
+    async def end(
+        self,
+        events: Sequence[Event],
+        history: HistoryEntry | None,
+        record: TurnRecord,
+        journal: Sequence[JournalEntry] = (),
+    ) -> None:
         """The last append; with it the turn is off the queue."""
         entry = b"" if history is None else JSON.encode(history)
         bodies = [JSON.encode(event) for event in events]
-        await self._write(END, record.outcome, entry, JSON.encode(record), HISTORY_ENTRIES, HISTORY_BYTES, *bodies)
+        entries, prompt = _apart(journal)
+        kept = (entry, JSON.encode(record), HISTORY_ENTRIES, HISTORY_BYTES)
+        await self._write(END, record.outcome, *kept, len(bodies), *bodies, len(entries), *entries, *prompt)
         self._ended(self._turn.session)
 
     async def _write(self, script: Script, *arguments: Argument) -> Reply:

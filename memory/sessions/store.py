@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-import msgspec
-
 from core.errors import BackendError, SessionErased, UserError
 from core.ids import Ids
 from core.ports import SessionHead
@@ -15,12 +13,12 @@ from core.view import SessionView
 from memory.connection import Database
 from memory.event_log.gate import Gate
 from memory.keys import MAIN_NAME, user_key
+from memory.queue.codec import history_of
 from memory.scripts import FIND, HISTORY, NAME, NAMES, OPEN
 from memory.sessions.erasing import Erasing
 from memory.sessions.merging import OTHERS, Merging
 
 _OPEN_ATTEMPTS: Final = 5
-_HISTORY: Final = msgspec.json.Decoder(HistoryEntry)
 
 
 class RedisSessions:
@@ -82,9 +80,7 @@ class RedisSessions:
     async def history(self, session: SessionRef) -> tuple[HistoryEntry, ...]:
         """Entries of ended turns, oldest first; at most HISTORY_ENTRIES are kept."""
         reply = await self._gate.call(HISTORY, session, session.tenant, session.user_id)
-        entries = [_HISTORY.decode(entry) for entry in reply[2:]]
-        replaced = {entry.retry_of for entry in entries}
-        return tuple(entry for entry in entries if entry.turn_id not in replaced)
+        return history_of(reply[2:])
 
     async def sessions_of(self, tenant: str, user_id: str) -> tuple[SessionRef, ...]:
         """All sessions of the user, merged ones too."""

@@ -77,10 +77,16 @@ class FakeWriter:
         self.parked = ending
         return None
 
-    async def end(self, events: Sequence[Event], history: HistoryEntry | None, record: TurnRecord) -> None:
+    async def end(
+        self,
+        events: Sequence[Event],
+        history: HistoryEntry | None,
+        record: TurnRecord,
+        journal: Sequence[JournalEntry] = (),
+    ) -> None:
         if self.fail_end is not None:
             raise self.fail_end
-        await self._write(events, ())
+        await self._write(events, journal)
         self.history, self.record = history, record
         self.ends += 1
 
@@ -102,6 +108,11 @@ class FakeWriter:
         """Return when that many events of that type were written."""
         async with self._written:
             await self._written.wait_for(lambda: sum(isinstance(e, event_type) for e in self.events) >= count)
+
+    async def until_journalled(self) -> None:
+        """Return when the journal holds something."""
+        async with self._written:
+            await self._written.wait_for(lambda: bool(self.journal))
 
     @property
     def types(self) -> list[str]:

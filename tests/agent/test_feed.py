@@ -9,6 +9,7 @@ import pytest
 
 from agent import feed as feed_module
 from agent.feed import Feed, tick_s
+from agent.ticker import Ticker
 from core.clock import FakeClock
 from core.errors import BackendError, StaleRun
 from core.events import Event, MessageDelta, StepStarted
@@ -38,6 +39,7 @@ def make(writer: FakeWriter, clock: FakeClock | None = None) -> Feed:
         writer=writer,
         clock=clock or FakeClock(NOW_MS),
         ids=SequentialIds(),
+        ticker=Ticker(),
         on_cancel=lambda by: None,
         on_failure=lambda: None,
     )
@@ -48,7 +50,7 @@ def deltas(writer: FakeWriter) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ("round_trip_s", "expected_s"), [(0.0, 0.020), (0.005, 0.020), (0.006, 0.050), (0.020, 0.050), (0.021, 0.100)]
+    ("round_trip_s", "expected_s"), [(0.0, 0.010), (0.005, 0.010), (0.006, 0.050), (0.020, 0.050), (0.021, 0.100)]
 )
 def test_the_tick_grows_with_the_round_trip(round_trip_s: float, expected_s: float) -> None:
     assert tick_s(round_trip_s) == expected_s
@@ -156,22 +158,24 @@ async def test_finishing_gives_what_is_left_in_one_piece() -> None:
     writer = FakeWriter()
     async with make(writer) as feed:
         feed.say("Ten")
-        left = await feed.finish()
+        feed.put_last(ENTRY)
+        events, journal = await feed.finish()
 
-    assert [str(event.__struct_config__.tag) for event in left] == ["message.started", "message.delta"]
+    assert [str(event.__struct_config__.tag) for event in events] == ["message.started", "message.delta"]
+    assert journal == [ENTRY]
     assert writer.writes == []
 
 
-async def test_finishing_journals_what_is_left() -> None:
+async def test_a_last_entry_after_which_no_end_comes_is_journalled_on_the_tick() -> None:
     writer = FakeWriter()
     async with make(writer) as feed:
         feed.say("Ten")
-        feed.put(journal=ENTRY)
-        left = await feed.finish()
+        await writer.until(MessageDelta)
+        feed.put_last(ENTRY)
+        async with asyncio.timeout(5):
+            await writer.until_journalled()
 
-    assert left == ()
     assert writer.journal == [ENTRY]
-    assert writer.text == "Ten"
 
 
 @pytest.mark.parametrize("error", [StaleRun("stale"), BackendError("away"), ValueError("a bug")])
@@ -184,6 +188,7 @@ async def test_a_failed_append_is_told_and_nothing_more_is_written(error: Except
         writer=writer,
         clock=FakeClock(),
         ids=SequentialIds(),
+        ticker=Ticker(),
         on_cancel=lambda by: None,
         on_failure=told.set,
     )

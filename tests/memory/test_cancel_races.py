@@ -119,7 +119,8 @@ async def test_an_interrupt_of_a_turn_that_is_answered_meanwhile_cancels_its_nex
     queue = cancelling(memory, answering(memory, parked))
     interrupt = said(session, on_busy="interrupt")
 
-    accepted = await Submitting(Gate(memory.database, SystemIds()), SystemClock(), queue.cancel).submit(interrupt)
+    submitting = Submitting(Gate(memory.database, SystemIds()), SystemClock(), queue.cancel, lambda _: None)
+    accepted = await submitting.submit(interrupt)
 
     heir = await take_one(memory)
     assert accepted.position == 1
@@ -136,7 +137,7 @@ async def test_an_interrupt_that_never_gets_a_turn_out_of_its_way_is_given_up(me
         return "parked"
 
     with pytest.raises(BackendError, match="try again"):
-        await Submitting(Gate(memory.database, SystemIds()), SystemClock(), cancels_nothing).submit(
+        await Submitting(Gate(memory.database, SystemIds()), SystemClock(), cancels_nothing, lambda _: None).submit(
             said(session, on_busy="interrupt")
         )
 
