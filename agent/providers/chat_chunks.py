@@ -41,19 +41,19 @@ _FINISH_REASONS: Final[dict[str, FinishReason]] = {
 """What servers say; a word that is not here is read as `stop`, for what matters is what came."""
 
 
-class _Function(msgspec.Struct):
+class _Function(msgspec.Struct, gc=False):
     name: str | None = None
     arguments: Any = None
 
 
-class _Fragment(msgspec.Struct):
+class _Fragment(msgspec.Struct, gc=False):
     index: int | None = None
     id: str | None = None
     function: _Function | None = None
     extra_content: dict[str, Any] | None = None
 
 
-class _Delta(msgspec.Struct):
+class _Delta(msgspec.Struct, gc=False):
     content: Any = None
     refusal: str | None = None
     reasoning_content: str | None = None
@@ -61,13 +61,13 @@ class _Delta(msgspec.Struct):
     tool_calls: list[_Fragment] | None = None
 
 
-class _Choice(msgspec.Struct):
+class _Choice(msgspec.Struct, gc=False):
     delta: _Delta | None = None
     message: _Delta | None = None  # in place of `delta` where a server does not stream although it was asked to
     finish_reason: str | None = None
 
 
-class _Chunk(msgspec.Struct):
+class _Chunk(msgspec.Struct, gc=False):
     choices: list[_Choice] | None = None
     usage: dict[str, Any] | None = None
     model: str | None = None
@@ -121,13 +121,7 @@ class ChatAssembler:
             for choice in (chunk.choices or ())[:1]:  # one answer was asked for
                 delta = choice.delta or choice.message
                 if delta is not None:
-                    if delta.content or delta.refusal:
-                        texts.append(self._text(delta))
-                    if delta.reasoning_content or delta.reasoning:
-                        _flush(texts, events)
-                        events.extend(_reasoning(delta))
-                    for fragment in delta.tool_calls or ():
-                        self._add(fragment)
+                    self._take(delta, texts, events)
                 if choice.finish_reason:
                     self._finish = _FINISH_REASONS.get(choice.finish_reason, "stop")
             if chunk.usage is not None and (usage := _usage(chunk.usage)) is not None:
@@ -162,6 +156,20 @@ class ChatAssembler:
         if chunk.choices:
             self._anything = True
         return chunk
+
+    def _take(self, delta: _Delta, texts: list[str], events: list[ModelEvent]) -> None:
+        content = delta.content
+        if type(content) is str and not delta.refusal:
+            if content:
+                texts.append(content)
+        elif content or delta.refusal:
+            texts.append(self._text(delta))
+        if delta.reasoning_content or delta.reasoning:
+            _flush(texts, events)
+            events.extend(_reasoning(delta))
+        if delta.tool_calls:
+            for fragment in delta.tool_calls:
+                self._add(fragment)
 
     def _text(self, delta: _Delta) -> str:
         text = _content_text(delta.content)

@@ -548,21 +548,20 @@ async def test_cancelling_a_reader_closes_the_connection(server: ChatServer) -> 
     await provider.close()
 
 
-async def test_a_server_of_openai_gets_the_new_name_of_the_output_limit() -> None:
-    import httpx2
+async def test_a_server_of_openai_gets_the_new_name_of_the_output_limit(
+    server: ChatServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The environment's proxy stands in for the vendor."""
+    monkeypatch.setenv("http_proxy", server.url.removesuffix("/v1"))
+    server.play(Answer(pieces=[chunk("x", finish="stop"), DONE]))
+    provider = OpenAIProvider(api_key="k", base_url="http://api.openai.com/v1")
 
-    bodies: list[dict[str, Any]] = []
-
-    def answer(request: httpx2.Request) -> httpx2.Response:
-        bodies.append(json.loads(request.content))
-        return httpx2.Response(200, content=chunk("x", finish="stop") + DONE)
-
-    provider = OpenAIProvider(api_key="k", transport=httpx2.MockTransport(answer))
     async with provider.stream(ModelRequest(model="m", messages=REQUEST.messages, max_output_tokens=9)) as events:
         assert [event async for event in events]
     await provider.close()
 
-    assert bodies[0]["max_completion_tokens"] == 9
+    assert server.heads[0].startswith("POST http://api.openai.com/v1/chat/completions HTTP/1.1")
+    assert server.bodies[0]["max_completion_tokens"] == 9
 
 
 async def test_leaving_a_stream_unread_closes_its_connection(server: ChatServer) -> None:

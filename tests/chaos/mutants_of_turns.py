@@ -178,19 +178,9 @@ OF_TURNS: Final[tuple[Mutant, ...]] = (
         sentence="the provider's connection is closed a second after turn.cancelled",
         edits=(
             Edit(
-                "agent/providers/openai.py",
-                "reads = response.aiter_bytes()",
-                'reads = self.__dict__.setdefault("held", {}).setdefault(id(response), response.aiter_bytes())',
-            ),
-            Edit(
-                "agent/providers/openai.py",
-                "return await anext(reads, None)",
-                "return await asyncio.shield(asyncio.ensure_future(anext(reads, None)))",
-            ),
-            Edit(
-                "agent/providers/openai.py",
-                "stack.push_async_callback(_close, response)",
-                "stack.callback(lambda: asyncio.get_running_loop().call_later(1, lambda: asyncio.ensure_future(_close(response))))",
+                "agent/providers/http.py",
+                "        else:\n            self._abort()",
+                "        else:\n            self._loop.call_later(1, self._abort)",
             ),
         ),
         scene=STOPS,
