@@ -4,14 +4,14 @@ A peer may leave 256 KiB unread, in these parts: replies (one more where one alo
 all its sessions, and the transport's own buffer (`server/uvicorn_protocol.py`). Beyond that nothing is kept: frames
 are made when the peer reads, and the logs are read again then.
 
-Two tasks at most, and none while there is nothing to do: one sends what is in memory, one reads logs. A Redis that
-does not answer thus holds up no reply and no ping.
+What is ready goes out in one write, when the event loop comes round again, so that all that came together leaves
+together; that takes no task. Two tasks at most, and none while there is nothing to do: one waits for a peer that does
+not read, one reads logs. A Redis that does not answer thus holds up no reply and no ping.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import Callable
 from typing import Final, Protocol
 
@@ -20,7 +20,7 @@ from loguru import logger
 from core.clock import Clock
 from core.errors import BackendError, UserError
 from core.wire.close_codes import CloseCode
-from core.wire.codec import encode, join
+from core.wire.codec import encode
 from core.wire.frames import SessionErased, SessionLive, Snapshot
 from server.cursor import Batch, Cursor, Tail
 
@@ -35,12 +35,16 @@ FRAME_BYTES: Final = 32 * 1024
 class Transport(Protocol):
     """What carries a connection's frames."""
 
+    def is_ready(self) -> bool:
+        """Whether the peer reads: what is written now goes out now, or soon."""
+        ...
+
     async def ready(self) -> None:
         """Wait while the peer does not read, so that nothing need be made ready for it."""
         ...
 
-    async def send(self, frame: bytes) -> None:
-        """Send one text frame; waits while the peer does not read. Raises ConnectionError once closed."""
+    def write(self, frames: list[bytes]) -> None:
+        """Send these as one text frame; only while the peer reads. Raises ConnectionError once closed."""
         ...
 
     async def close(self, code: int, reason: str) -> None:
@@ -59,6 +63,25 @@ class Transport(Protocol):
 class Outbound:
     """See the module. `forget` is called with the id of a session that has ended by itself."""
 
+    __slots__ = (
+        "_behind",
+        "_blocked_bytes",
+        "_blocked_since_s",
+        "_clock",
+        "_closing",
+        "_forget",
+        "_has_room",
+        "_is_due",
+        "_reading",
+        "_ready",
+        "_replies",
+        "_reply_bytes",
+        "_sending",
+        "_transport",
+        "closed",
+        "tail",
+    )
+
     def __init__(self, transport: Transport, clock: Clock, forget: Callable[[str], None]) -> None:
         self.tail = Tail()
         """Room for the live events of all sessions of this peer."""
@@ -66,11 +89,12 @@ class Outbound:
         self._transport = transport
         self._clock = clock
         self._forget = forget
-        self._replies: deque[bytes] = deque()
+        self._replies: list[bytes] = []
         self._reply_bytes = 0
         self._ready: dict[str, Cursor] = {}  # with something in memory, oldest first
         self._behind: dict[str, Cursor] = {}  # whose log has to be read, next one first
-        self._has_room = asyncio.Event()
+        self._has_room: asyncio.Event | None = None  # made by the first one that waits
+        self._is_due = False  # `_flush` will be called
         self._sending: asyncio.Task[None] | None = None
         self._reading: asyncio.Task[None] | None = None
         self._blocked_since_s: float | None = None
@@ -91,6 +115,8 @@ class Outbound:
     async def room(self) -> None:
         """Wait until the peer has read enough of the replies, or is gone."""
         while self.is_full:
+            if self._has_room is None:
+                self._has_room = asyncio.Event()
             self._has_room.clear()
             await self._has_room.wait()
 
@@ -144,7 +170,7 @@ class Outbound:
 
     def _stop(self) -> None:
         self.closed = True
-        self._has_room.set()
+        self._tell_room()
         self._ready.clear()
         self._behind.clear()
         for task in (self._sending, self._reading):
@@ -154,13 +180,48 @@ class Outbound:
     def _wake(self) -> None:
         if self.closed:
             return
-        loop = asyncio.get_running_loop()
-        if self._sending is None and (self._replies or self._ready or self._closing is not None):
-            self._sending = loop.create_task(self._send(), name="connection.send")
-        if self._reading is None and self._behind and self._closing is None:
-            self._reading = loop.create_task(self._read(), name="connection.read")
+        if self._sending is None:
+            if self._closing is not None:
+                self._begin_sending()
+            elif not self._is_due and (self._replies or self._ready):
+                self._is_due = True
+                asyncio.get_running_loop().call_soon(self._flush)
+        if self._behind and self._reading is None and self._closing is None:
+            self._reading = asyncio.get_running_loop().create_task(self._read(), name="connection.read")
+
+    def _tell_room(self) -> None:
+        if self._has_room is not None and not self.is_full:
+            self._has_room.set()
 
     # sending
+
+    def _flush(self) -> None:
+        """Write what waits to a peer that reads; one that does not has a task wait for it."""
+        self._is_due = False
+        if self.closed or self._sending is not None:
+            return
+        try:
+            while (self._replies or self._ready) and self._transport.is_ready():
+                self._write()
+        except ConnectionError:
+            self.closed = True  # the transport tells the receiving side
+            self._tell_room()
+        except Exception:  # noqa: BLE001 - the outer edge of a callback: the peer is told to come back
+            logger.exception("connection.failed")
+            self._replies.clear()
+            self._ready.clear()
+            self.close(CloseCode.INTERNAL, "internal")
+        else:
+            if self._replies or self._ready:
+                self._begin_sending()
+
+    def _write(self) -> None:
+        if frames := self._next_frames():
+            self._transport.write(frames)
+        self._tell_room()
+
+    def _begin_sending(self) -> None:
+        self._sending = asyncio.get_running_loop().create_task(self._send(), name="connection.send")
 
     async def _send(self) -> None:
         try:
@@ -168,11 +229,8 @@ class Outbound:
                 self._blocked_since_s = self._clock.monotonic_s()
                 self._blocked_bytes = self._transport.unsent_bytes()
                 await self._transport.ready()
-                if frames := self._next_frames():
-                    await self._transport.send(join(frames))
                 self._blocked_since_s = None
-                if not self.is_full:
-                    self._has_room.set()
+                self._write()
             if self._closing is not None and not self.closed:
                 self.closed = True
                 await self._transport.close(*self._closing)
@@ -185,17 +243,20 @@ class Outbound:
         finally:
             self._blocked_since_s = None
             self._sending = None
-            self._has_room.set()
+            self._tell_room()
 
     def _next_frames(self) -> list[bytes]:
         """About a frame's size of what waits in memory; replies first, which include what was read of logs."""
         frames: list[bytes] = []
         size = 0
-        while self._replies and size < FRAME_BYTES:
-            frame = self._replies.popleft()
-            self._reply_bytes -= len(frame)
-            frames.append(frame)
-            size += len(frame)
+        if self._replies:
+            for frame in self._replies:
+                if size >= FRAME_BYTES:
+                    break
+                frames.append(frame)
+                size += len(frame)
+            self._reply_bytes -= size
+            del self._replies[: len(frames)]
         while self._ready and size < FRAME_BYTES:
             session_id, cursor = next(iter(self._ready.items()))
             payloads = cursor.live(FRAME_BYTES - size)

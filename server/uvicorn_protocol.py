@@ -1,5 +1,7 @@
-"""uvicorn's WebSocket protocol with three things added. Each is to be removed when uvicorn offers it.
+"""uvicorn's WebSocket protocol with four things added. Each is to be removed when uvicorn offers it.
 
+- A way to send to a peer that reads without a task, and frames that were serialized before: ASGI's `send` is awaited,
+  and serializes anew for each peer.
 - A way to close a connection whose peer does not read: ASGI's `websocket.close` waits behind what is unsent.
 - Bounds on what waits to be sent, here and in the kernel.
 - An answer to a handshake that cannot be parsed (a header over 8 KiB, say), which uvicorn leaves open for ever.
@@ -9,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from typing import Final, NamedTuple, Protocol
+from typing import Final, Protocol
 
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.http11 import Request
@@ -18,7 +20,7 @@ from websockets.protocol import State
 from server.collector import ENDED
 
 PEER_EXTENSION: Final = "prosa.peer"
-"""The ASGI scope extension that holds a `Peer`."""
+"""The ASGI scope extension that holds the `Peer`."""
 WRITE_BUFFER_BYTES: Final = 32 * 1024
 """Sending waits while more than this is unsent here (asyncio's own default is 64 KiB) ..."""
 NOT_SENT_BYTES: Final = 64 * 1024
@@ -28,36 +30,28 @@ LINGER_S: Final = 10.0
 BAD_REQUEST: Final = b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 
 
-class Drop(Protocol):
-    """How a peer is dropped."""
+class Peer(Protocol):
+    """What a transport may do beside ASGI."""
 
-    def __call__(self, code: int, reason: str) -> None:
-        """Put a close frame behind what is unsent, and give up on it after 10 s."""
+    def is_ready(self) -> bool:
+        """Whether so little is unsent that more may be sent."""
         ...
 
-
-class Ready(Protocol):
-    """How to wait for a peer."""
-
-    async def __call__(self) -> object:
+    async def ready(self) -> object:
         """Wait while so much is unsent that more had better not be sent."""
         ...
 
-
-class UnsentBytes(Protocol):
-    """How much of what was sent waits in this process."""
-
-    def __call__(self) -> int:
-        """The size of the transport's buffer."""
+    def write_frame(self, frame: bytes) -> None:
+        """Send a serialized WebSocket frame, at once or behind what is unsent. Raises ConnectionError once closed."""
         ...
 
+    def drop(self, code: int, reason: str) -> None:
+        """Put a close frame behind what is unsent, and give up on it after 10 s."""
+        ...
 
-class Peer(NamedTuple):
-    """What a transport may do beside ASGI."""
-
-    ready: Ready
-    drop: Drop
-    unsent_bytes: UnsentBytes
+    def unsent_bytes(self) -> int:
+        """How much of what was sent waits in this process: the size of the transport's buffer."""
+        ...
 
 
 class WebSocketProtocol(WebSocketsSansIOProtocol):
@@ -89,12 +83,26 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         super().handle_connect(event)
         scope = getattr(self, "scope", None)
         if scope is not None:
-            scope["extensions"][PEER_EXTENSION] = Peer(self.writable.wait, self._drop, self._unsent_bytes)
+            scope["extensions"][PEER_EXTENSION] = self
 
-    def _unsent_bytes(self) -> int:
-        return self.transport.get_write_buffer_size()
+    # Peer
 
-    def _drop(self, code: int, reason: str) -> None:
+    def is_ready(self) -> bool:
+        """Whether less than the bound is unsent."""
+        return self.writable.is_set()
+
+    async def ready(self) -> object:
+        """Wait until less than the bound is unsent, or the connection is lost."""
+        return await self.writable.wait()
+
+    def write_frame(self, frame: bytes) -> None:
+        """Send a serialized frame."""
+        if self.conn.state is not State.OPEN or self.transport.is_closing():
+            raise ConnectionError("closed")
+        self.transport.write(frame)
+
+    def drop(self, code: int, reason: str) -> None:
+        """Close although the peer does not read."""
         if self.transport.is_closing():
             return
         if not self.close_sent and self.conn.state is State.OPEN:
@@ -104,3 +112,7 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
             self.close_sent = True
         self.transport.close()
         self.loop.call_later(LINGER_S, self.transport.abort)
+
+    def unsent_bytes(self) -> int:
+        """The size of the transport's buffer."""
+        return self.transport.get_write_buffer_size()

@@ -1,9 +1,10 @@
 """One pub/sub connection a node: hears what is appended anywhere and says so to whoever listens here.
 
 It carries bytes and knows no positions: `event_log/topic.py` decides what a message means for a session's
-readers. The connection speaks RESP2, where messages are plain replies. A probe to the node's own channel
-each second shows that it lives; none in 3 s is a reconnect, after which everything is subscribed anew and
-`on_connected` is called, because messages were missed.
+readers. The connection speaks RESP2, where messages are plain replies; as many as come at a time are parsed at once,
+because redis-py's `read_response` awaits each of them. A probe to the node's own channel each second shows that it
+lives; none in 3 s is a reconnect, after which everything is subscribed anew and `on_connected` is called, because
+messages were missed.
 """
 
 from __future__ import annotations
@@ -13,9 +14,10 @@ import math
 from collections.abc import Callable
 from typing import Any, Final
 
+from hiredis import Reader
 from loguru import logger
 from redis.asyncio.connection import AbstractConnection
-from redis.exceptions import RedisError
+from redis.exceptions import InvalidResponse, RedisError, ResponseError
 
 from core.errors import BackendError
 from memory.connection import Database
@@ -27,6 +29,7 @@ SILENCE_S: Final = 3.0
 _CONNECT_S: Final = 3.0
 _SUBSCRIBE_S: Final = 3.0
 _BACKOFF_S: Final = 0.1
+_READ_BYTES: Final = 256 * 1024
 
 Listener = Callable[[bytes], None]
 
@@ -41,6 +44,8 @@ class Hub:
         self._listeners: dict[bytes, Listener] = {self._node_channel.encode(): lambda _: None}
         self._acknowledged: dict[bytes, asyncio.Event] = {}
         self._connection: AbstractConnection | None = None
+        self._waiting_for: set[bytes] = set()
+        """What a new connection has not been told yet to be subscribed."""
         self._outgoing: list[bytes] = []
         self._work = asyncio.Event()
         self._heard_at = -math.inf
@@ -122,20 +127,30 @@ class Hub:
             await connection.send_packed_command([b"".join(commands)], check_health=False)
 
     async def _hear(self, connection: AbstractConnection) -> None:
-        waiting_for = set(self._listeners)
-        while True:
-            kind, channel, data = await connection.read_response(disable_decoding=True, timeout=math.inf)
-            self._heard_at = asyncio.get_running_loop().time()
-            if kind == b"smessage":
-                self._tell(channel, data)
-            elif kind == b"ssubscribe":
-                if event := self._acknowledged.get(channel):
-                    event.set()
-                if waiting_for:
-                    waiting_for.discard(channel)
-                    if not waiting_for:
-                        for call in self._connected_callbacks:
-                            call()
+        self._waiting_for = set(self._listeners)
+        loop = asyncio.get_running_loop()
+        stream: asyncio.StreamReader = connection._reader  # type: ignore[assignment]  # set by `connect`
+        replies = Reader(protocolError=InvalidResponse, replyError=ResponseError)
+        while data := await stream.read(_READ_BYTES):
+            self._heard_at = loop.time()
+            replies.feed(data)
+            while (reply := replies.gets()) is not False:
+                if isinstance(reply, RedisError):
+                    raise reply
+                self._take(*reply)
+        raise ConnectionError("Redis has closed the pub/sub connection")
+
+    def _take(self, kind: bytes, channel: bytes, data: bytes) -> None:
+        if kind == b"smessage":
+            self._tell(channel, data)
+        elif kind == b"ssubscribe":
+            if event := self._acknowledged.get(channel):
+                event.set()
+            if self._waiting_for:
+                self._waiting_for.discard(channel)
+                if not self._waiting_for:
+                    for call in self._connected_callbacks:
+                        call()
 
     def _tell(self, channel: bytes, message: bytes) -> None:
         listener = self._listeners.get(channel)

@@ -14,10 +14,12 @@ from loguru import logger
 from starlette.datastructures import Headers
 from starlette.types import Receive, Scope
 from starlette.types import Send as AsgiSend
+from websockets.frames import Frame, Opcode
 
 from core.errors import UserError
 from core.turns import Principal
 from core.wire.close_codes import CloseCode
+from core.wire.codec import join
 from server.auth import Authenticator
 from server.connection import Connection
 from server.outbound import Transport
@@ -37,6 +39,7 @@ class WebSocketDoor:
         self._authenticator = authenticator
         self._make = make
         self._connections = connections
+        self._framer = Framer()
 
     async def __call__(self, scope: Scope, receive: Receive, send: AsgiSend) -> None:
         """Serve one WebSocket from handshake to close."""
@@ -48,7 +51,7 @@ class WebSocketDoor:
             return
         offered = scope.get("subprotocols") or []
         await send({"type": "websocket.accept", "subprotocol": SUBPROTOCOL if SUBPROTOCOL in offered else None})
-        transport = _AsgiTransport(send, scope.get("extensions", {}).get(PEER_EXTENSION))
+        transport = _PeerTransport(scope["extensions"][PEER_EXTENSION], send, self._framer)
         try:
             principal = self._authenticator.by_header(headers.get("authorization"))
         except UserError:
@@ -80,28 +83,50 @@ async def _pump(connection: Connection, receive: Receive) -> None:
             await connection.on_binary()
 
 
-class _AsgiTransport:
-    """`server.outbound.Transport` over ASGI's send."""
+class Framer:
+    """Makes WebSocket frames. The last one is kept: a session's readers are sent the same, one after the other.
 
-    def __init__(self, send: AsgiSend, peer: Peer | None) -> None:
-        self._send = send
+    A server's frames are not masked, and none is compressed, so that one is the same for every peer.
+    """
+
+    __slots__ = ("_frame", "_payloads")
+
+    def __init__(self) -> None:
+        self._payloads: list[bytes] = []
+        self._frame = b""
+
+    def frame(self, payloads: list[bytes]) -> bytes:
+        """One text frame of all payloads, serialized."""
+        if payloads != self._payloads:
+            self._frame = Frame(Opcode.TEXT, join(payloads)).serialize(mask=False)
+            self._payloads = payloads
+        return self._frame
+
+
+class _PeerTransport:
+    """`server.outbound.Transport` over the server's own peer, and ASGI's send for an orderly close."""
+
+    __slots__ = ("_framer", "_is_open", "_peer", "_send")
+
+    def __init__(self, peer: Peer, send: AsgiSend, framer: Framer) -> None:
         self._peer = peer
+        self._send = send
+        self._framer = framer
         self._is_open = True
+
+    def is_ready(self) -> bool:
+        """Whether the peer reads."""
+        return self._peer.is_ready()
 
     async def ready(self) -> None:
         """Wait while the peer does not read."""
-        if self._peer is not None:
-            await self._peer.ready()
+        await self._peer.ready()
 
-    async def send(self, frame: bytes) -> None:
-        """Send a text frame."""
+    def write(self, frames: list[bytes]) -> None:
+        """Send one text frame."""
         if not self._is_open:
             raise ConnectionError("closed")
-        try:
-            await self._send({"type": "websocket.send", "text": frame.decode()})
-        except (RuntimeError, OSError) as error:  # Starlette and uvicorn: sent after close
-            self._is_open = False
-            raise ConnectionError("closed") from error
+        self._peer.write_frame(self._framer.frame(frames))
 
     async def close(self, code: int, reason: str) -> None:
         """Close with a code."""
@@ -119,12 +144,11 @@ class _AsgiTransport:
     def drop(self, code: int, reason: str) -> None:
         """Close although the peer does not read."""
         self._is_open = False
-        if self._peer is not None:
-            self._peer.drop(code, reason)
+        self._peer.drop(code, reason)
 
     def unsent_bytes(self) -> int:
         """What waits for the peer to read."""
-        return self._peer.unsent_bytes() if self._peer is not None else 0
+        return self._peer.unsent_bytes()
 
     def gone(self) -> None:
         """The peer has closed."""

@@ -11,6 +11,7 @@ import pytest
 from core.clock import FakeClock
 from core.ids import SequentialIds
 from core.measurements import NoMeasure
+from core.wire.codec import join
 from server.auth import DEVELOPER, Authenticator
 from server.connection import Connection
 from server.sessions import Sessions
@@ -33,10 +34,14 @@ class FakeTransport:
         """Wait until the peer reads."""
         await self.is_reading.wait()
 
-    async def send(self, frame: bytes) -> None:
-        """Take a frame, once the peer reads."""
-        await self.is_reading.wait()
-        value = json.loads(frame)
+    def is_ready(self) -> bool:
+        """Whether the peer reads."""
+        return self.is_reading.is_set()
+
+    def write(self, frames: list[bytes]) -> None:
+        """Take a frame."""
+        assert self.is_reading.is_set()
+        value = json.loads(join(frames))
         self.frames.extend(value if isinstance(value, list) else [value])
         self.sent.set()
 
