@@ -17,11 +17,17 @@ ENDED_MOST: Final = 2_000
 """So many connections may have ended since everything was looked through."""
 
 
+def rest() -> None:
+    """Look for no garbage until `tame`: all that a start makes is kept, and looking through it takes 0.1 s of it."""
+    gc.disable()
+
+
 def tame() -> None:
     """Call once, when the start is over: what it has made is left alone for good."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(*COLLECT_AFTER)
+    gc.enable()
 
 
 class Ended:

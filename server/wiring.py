@@ -204,8 +204,8 @@ def _web_routes(parts: _Parts, sessions: Sessions, authenticator: Authenticator,
         public_config=_public_config(settings, parts.agents[settings.agent]),
     )
     documents = {
-        "openapi": msgspec.json.encode(openapi(VERSION)),
-        "asyncapi": msgspec.json.encode(asyncapi()),
+        "openapi": lambda: msgspec.json.encode(openapi(VERSION)),
+        "asyncapi": lambda: msgspec.json.encode(asyncapi()),
     }
     return [*event_stream.routes(), *chat.routes(), *rest.routes(), *Pages(STATIC, documents).routes()]
 

@@ -21,7 +21,7 @@ from typing import Any, Final
 from agent.providers import openai as openai_provider
 from memory.queue.writer import RedisTurnWriter
 from server import wiring
-from server.__main__ import main as serve
+from server.serving import main as serve
 from tests.chaos.recording import Recorder
 
 POINTS: Final = ("before_append", "after_append", "before_end", "after_end")

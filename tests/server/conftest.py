@@ -19,8 +19,8 @@ import uvicorn
 
 from agent.providers.scripted import Item, ScriptedProvider
 from core.models import ModelRequest
-from server.__main__ import Server
 from server.node import Node
+from server.serving import Server
 from server.settings import Settings, load_settings
 from server.uvicorn_protocol import WebSocketProtocol
 from server.wiring import build

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from server.collector import COLLECT_AFTER, Ended, tame
+from server.collector import COLLECT_AFTER, Ended, rest, tame
 
 
 class Node:
@@ -44,3 +44,11 @@ def test_what_the_start_has_made_is_left_alone() -> None:
     tame()
     assert gc.get_freeze_count() > 0
     assert gc.get_threshold() == COLLECT_AFTER
+
+
+@pytest.mark.usefixtures("as_before")
+def test_after_a_start_that_looked_for_no_garbage_it_is_looked_for_again() -> None:
+    rest()
+    rested = not gc.isenabled()
+    tame()
+    assert (rested, gc.isenabled(), gc.get_threshold()) == (True, True, COLLECT_AFTER)

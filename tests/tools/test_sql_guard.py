@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from core.errors import ToolError
 from tools.builtin.sales.sql import sales_policy
-from tools.builtin.sql import checked_sql
+from tools.builtin.sql.guard import checked_sql
 
 SQLITE = sales_policy("sqlite")
 POSTGRES = sales_policy("postgresql")

@@ -66,15 +66,8 @@ class GuardedHttp:
         self._resolve = resolve or _system_resolve
         self._names = frozenset(host.rstrip(".").lower() for host in rules.hosts)
         self._networks = tuple(network for host in rules.hosts if (network := _network(host)) is not None)
-        self._client = httpx2.AsyncClient(
-            verify=tls or ssl.create_default_context(),
-            trust_env=False,
-            follow_redirects=False,
-            timeout=rules.timeout_s,
-            # A kept connection is found by address, and two names may share one: each request makes its own.
-            limits=httpx2.Limits(max_keepalive_connections=0),
-            headers={"accept": "application/json", "accept-encoding": "identity", "user-agent": "prosa"},
-        )
+        self._tls = tls
+        self._made_client: httpx2.AsyncClient | None = None
 
     async def __aenter__(self) -> Self:
         return self
@@ -86,7 +79,23 @@ class GuardedHttp:
 
     async def close(self) -> None:
         """Free its connections."""
-        await self._client.aclose()
+        if self._made_client is not None:
+            await self._made_client.aclose()
+
+    @property
+    def _client(self) -> httpx2.AsyncClient:
+        """Made by the first request: reading the machine's certificates takes a start 60 ms that it can do without."""
+        if self._made_client is None:
+            self._made_client = httpx2.AsyncClient(
+                verify=self._tls or ssl.create_default_context(),
+                trust_env=False,
+                follow_redirects=False,
+                timeout=self._rules.timeout_s,
+                # A kept connection is found by address, and two names may share one: each request makes its own.
+                limits=httpx2.Limits(max_keepalive_connections=0),
+                headers={"accept": "application/json", "accept-encoding": "identity", "user-agent": "prosa"},
+            )
+        return self._made_client
 
     async def get(self, url: str, parameters: Mapping[str, str] | None = None) -> HttpAnswer:
         """GET a URL, following redirects inside the allow-list. Raises HttpError."""

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from alembic.util import CommandError
 from sqlalchemy import text
 
 from core.errors import BackendError
@@ -18,6 +19,14 @@ from metrics.sql import migrate, open_engine
 from metrics.sql.schema import metadata
 
 ROOT = Path(__file__).parents[3]
+OPEN_AND_TELL_WHETHER_ALEMBIC_IS_THERE = """
+import asyncio, pathlib, sys
+from metrics.sql import open_books
+async def main():
+    async with open_books(sys.argv[1], pathlib.Path(sys.argv[2])) as books:
+        print(await books.ready(), "alembic" in sys.modules)
+asyncio.run(main())
+"""
 OPEN_AND_CLOSE = """
 import asyncio, pathlib, sys
 from metrics.sql import open_books
@@ -43,6 +52,22 @@ async def test_migrating_again_changes_nothing(books, make_turn):
     await migrate(books.engine)
 
     assert (await books.stats("acme")).turns == 1
+
+
+async def test_a_database_of_the_newest_schema_is_opened_without_alembic(books, database_url, tmp_path):
+    command = [sys.executable, "-c", OPEN_AND_TELL_WHETHER_ALEMBIC_IS_THERE, database_url, str(tmp_path)]
+
+    opened = await asyncio.to_thread(subprocess.run, command, cwd=ROOT, capture_output=True, text=True, check=True)
+
+    assert opened.stdout.split() == ["True", "False"]
+
+
+async def test_a_database_of_another_revision_is_given_to_alembic(books):
+    async with books.engine.begin() as connection:
+        await connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+
+    with pytest.raises(CommandError, match="9999"):
+        await migrate(books.engine)
 
 
 async def test_two_engines_that_migrate_at_once_both_succeed(database_url, tmp_path):

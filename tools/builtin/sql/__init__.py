@@ -5,8 +5,8 @@ column must be on an allow-list (`guard`); what runs is the text written anew fr
 the connection is read-only with an authorizer or role, a time limit and caps (`sqlite`, `postgres`).
 """
 
-from tools.builtin.sql.guard import SqlPolicy, checked_sql
+from tools.builtin.sql.policy import SqlPolicy
 from tools.builtin.sql.reading import SqlLimits, SqlReader, SqlRows
 from tools.builtin.sql.tool import SqlTool, reader_for
 
-__all__ = ["SqlLimits", "SqlPolicy", "SqlReader", "SqlRows", "SqlTool", "checked_sql", "reader_for"]
+__all__ = ["SqlLimits", "SqlPolicy", "SqlReader", "SqlRows", "SqlTool", "reader_for"]

@@ -6,37 +6,23 @@ node types: whatever is not on it, also what a later sqlglot learns to parse, is
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Final, Literal
+from collections.abc import Iterator
+from typing import Final
 
-import msgspec
 import sqlglot
 from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
 from core.errors import ToolError
 from tools.arguments import nearest
+from tools.builtin.sql.policy import SqlPolicy
 from tools.builtin.sql.vocabulary import ALLOWED_FUNCTIONS, ALLOWED_NODES, ALLOWED_TYPES, NAMED_FUNCTIONS
-
-Dialect = Literal["sqlite", "postgres"]
 
 _MOST_CHARS: Final = 8_000
 _MOST_QUERIES: Final = 20
 """SELECTs in a statement, at any depth."""
 _MOST_CONCATENATIONS: Final = 12
 """Each may double a string that a subquery made: 12 are a factor of 4,096."""
-
-
-class SqlPolicy(msgspec.Struct, frozen=True, kw_only=True):
-    """What may be read, and in whose dialect."""
-
-    dialect: Dialect
-    tables: Mapping[str, tuple[str, ...]]
-    """Columns by table; all names in lower case."""
-
-    def schema(self) -> str:
-        """The tables as `name(column, column)`, for the model."""
-        return "; ".join(f"{table}({', '.join(columns)})" for table, columns in self.tables.items())
 
 
 def checked_sql(sql: str, policy: SqlPolicy) -> str:

@@ -14,7 +14,7 @@ from urllib.parse import quote
 from core.clock import Clock
 from core.errors import ToolError
 from tools.builtin.sql.reading import SqlLimits, SqlRows, within
-from tools.builtin.sql.vocabulary import SQLITE_FUNCTIONS
+from tools.builtin.sql.sqlite_functions import SQLITE_FUNCTIONS
 
 _VALUE_BYTES: Final = 1_000_000
 """SQLite's own cap for a text, a blob or a row: what would be longer is an error (sqlite.org/limits.html, 1)."""
