@@ -1,8 +1,7 @@
 """What one run writes, in order: deltas gather while an append is under way, and one append at a time is awaited.
 
-The first delta goes out at once; later ones wait for a tick that all runs of the process have in common, and the longer
-the slower the log is. Events other than deltas, and journal entries, do not wait. A feed owns one task, from entering to
-leaving.
+The first delta of a step goes out at once; later ones wait for a tick that all runs of the process share, the longer the
+slower the log is. Events other than deltas, and journal entries, do not wait. A feed owns one task, from entering to leaving.
 """
 
 from __future__ import annotations
@@ -71,6 +70,7 @@ class Feed:
         self._length = 0  # its code points
         self._gathered: list[str] = []  # text that is not an event yet
         self._blank_due = False
+        self._is_first = True  # nothing of this step was said
         self._events: list[Event] = []
         self._journal: list[JournalEntry] = []
         self._wake = asyncio.Event()
@@ -113,6 +113,7 @@ class Feed:
     def begin_step(self) -> None:
         """What is said from now on belongs to a new step: a blank line goes before it where there is text already."""
         self._blank_due = self.length > 0
+        self._is_first = True
 
     def say(self, text: str) -> None:
         """Append text to the message; the first text begins the message."""
@@ -124,7 +125,10 @@ class Feed:
         if self.first_delta_ms is None:
             self.first_delta_ms = self._clock.now_ms()
         self._gathered.append(text)
-        if not (self._on_tick or self._busy):
+        if self._is_first:
+            self._is_first = False
+            self._send_now()
+        elif not (self._on_tick or self._busy):
             self._send_at(self._next_tick_s)
 
     def resume_message(self, message_id: str, text: str, started_ms: int) -> None:
@@ -171,8 +175,7 @@ class Feed:
         """Journal an entry with the turn's end, which is to follow at once; on the next tick where it does not."""
         self._journal.append(journal)
         if not (self._on_tick or self._busy):
-            self._on_tick = True
-            self._ticker.at(max(self._next_tick_s, self._loop.time()), self._tick)
+            self._send_at(self._next_tick_s)
 
     async def flush(self) -> None:
         """Return when all that was given is in the log. Raises what an append raised."""
@@ -245,11 +248,8 @@ class Feed:
         self._wake.set()
 
     def _send_at(self, when_s: float) -> None:
-        if when_s == 0.0:  # nothing was sent yet
-            self._send_now()
-        else:
-            self._on_tick = True
-            self._ticker.at(max(when_s, self._loop.time()), self._tick)
+        self._on_tick = True
+        self._ticker.at(max(when_s, self._loop.time()), self._tick)
 
     def _tick(self) -> None:
         if self._on_tick:  # else it went out meanwhile, with something that did not wait

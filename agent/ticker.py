@@ -23,7 +23,7 @@ class Ticker:
         self._due: dict[int, list[Callable[[], None]]] = {}
 
     def at(self, when_s: float, call: Callable[[], None]) -> None:
-        """Have `call` called at the first tick that is not before `when_s` (of the loop's clock); there is no way back."""
+        """Have `call` called at the first tick from `when_s` on (of the loop's clock); there is no way back."""
         tick = math.ceil(when_s / self._period_s)
         calls = self._due.get(tick)
         if calls is not None:
