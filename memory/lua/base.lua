@@ -38,7 +38,7 @@
 -- Channels: ch:<session>, control, node:<node>.
 local TAG = KEYS[1]
 local INSTANCE = ARGV[1]
-local SESSION_TTL_S = 2592000 -- 30 days after the last turn, less an hour at most
+local SESSION_TTL_S = 2592000 -- 30 days after the last turn
 local TURN_TTL_S = 86400 -- a day after its end
 local PROMPT_TTL_S = 900 -- it is large, and asked for by those who wait for the turn's end
 local PROMPTS_KEPT = 2 -- of a session, however soon one turn follows the other
@@ -70,16 +70,9 @@ local function open_session(sid, tenant, user_id)
   return meta
 end
 
--- All keys of a session live on; once an hour, for each EXPIRE is written to the append-only file. In between only a
--- key that is new is given its time.
 local function keep_session(sid)
-  local lately = redis.call('TTL', TAG .. 's:' .. sid) > SESSION_TTL_S - 3600
   for _, kind in ipairs({'s:', 'l:', 'v:', 'h:', 'i:', 'f:', 'c:', 'cx:', 'e:', 'ts:', 'mg:'}) do
-    if lately then
-      redis.call('EXPIRE', TAG .. kind .. sid, SESSION_TTL_S, 'NX')
-    else
-      redis.call('EXPIRE', TAG .. kind .. sid, SESSION_TTL_S)
-    end
+    redis.call('EXPIRE', TAG .. kind .. sid, SESSION_TTL_S)
   end
 end
 
