@@ -74,7 +74,7 @@ class ModelHttp:
 
         aiohttp tries nothing again that is not idempotent (RFC 9110, 9.2.2), so one thing is done here: a connection
         that was kept alive may be closed by the vendor while the request is on its way. Where it broke without a
-        byte of an answer, the request is sent once more; it changes nothing at the vendor and was never begun.
+        byte of an answer, the request is sent once more; should the vendor have begun all the same, it is paid twice.
         """
         connection = SimpleNamespace(reused=False)
         try:
