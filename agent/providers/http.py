@@ -8,6 +8,7 @@ that is `sse.py` and the vendor's own module. The client is aiohttp's, whose par
 from __future__ import annotations
 
 import asyncio
+import io
 import urllib.request
 from types import SimpleNamespace, TracebackType
 from typing import Final, Self
@@ -27,6 +28,9 @@ _LINGER_S: Final = 1.0
 """How long a connection may take to end a body of which everything that counts was read."""
 _LOOK_AGAIN_S: Final = 1.0
 _LONGEST_ERROR_BYTES: Final = 64 * 1024
+_LONGEST_HEADER_BYTES: Final = 64 * 1024
+_LARGE_BODY_BYTES: Final = 1024 * 1024
+"""From here on aiohttp wants a file of its bodies, to send them piece by piece."""
 
 
 class Timeouts(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,13 +53,18 @@ class ModelHttp:
         self.name, self.timeouts = name, timeouts
         self._session: aiohttp.ClientSession | None = None
         self._proxies: dict[tuple[str, str], str | None] = {}
+        self._calls: set[ModelCall] = set()
+        self._closed = False
 
     def post(self, url: URL, body: bytes, headers: CIMultiDict[str]) -> ModelCall:
         """A call, which begins when its context is entered. `headers` need no content type."""
         return ModelCall(self, url, body, headers)
 
     async def close(self) -> None:
-        """Close all connections, also those that are in use."""
+        """Close all connections, also those that are in use: who reads from them gets StreamCut."""
+        self._closed = True
+        for call in tuple(self._calls):
+            call.abort()
         session, self._session = self._session, None
         if session is not None:
             await session.close()
@@ -65,7 +74,7 @@ class ModelHttp:
 
         aiohttp tries nothing again that is not idempotent (RFC 9110, 9.2.2), so one thing is done here: a connection
         that was kept alive may be closed by the vendor while the request is on its way. Where it broke without a
-        byte of an answer, the request is sent once more; it changes nothing at the vendor and was never begun.
+        byte of an answer, the request is sent once more; should the vendor have begun all the same, it is paid twice.
         """
         connection = SimpleNamespace(reused=False)
         try:
@@ -81,10 +90,12 @@ class ModelHttp:
     async def _send(
         self, url: URL, body: bytes, headers: CIMultiDict[str], connection: SimpleNamespace
     ) -> aiohttp.ClientResponse:
+        if self._closed:
+            raise aiohttp.ClientConnectionError("closed")
         session = self._session or self._open()
         return await session.post(
             url,
-            data=body,
+            data=body if len(body) <= _LARGE_BODY_BYTES else io.BytesIO(body),
             headers=headers,
             proxy=self._proxy(url),
             allow_redirects=False,
@@ -100,6 +111,8 @@ class ModelHttp:
             cookie_jar=aiohttp.DummyCookieJar(),
             headers={"Accept-Encoding": "identity", "Content-Type": "application/json", "User-Agent": "Prosa"},
             timeout=aiohttp.ClientTimeout(total=None, connect=self.timeouts.connect_s),
+            max_line_size=_LONGEST_HEADER_BYTES,
+            max_field_size=_LONGEST_HEADER_BYTES,
             trace_configs=[traces],
         )
         return self._session
@@ -108,17 +121,22 @@ class ModelHttp:
         """The environment's proxy for an address, looked up once: aiohttp's own `trust_env` asks a thread each time."""
         key = (url.scheme, url.host or "")
         if key not in self._proxies:
-            proxies = urllib.request.getproxies()
-            proxy = proxies.get(url.scheme) or proxies.get("all")
-            self._proxies[key] = None if urllib.request.proxy_bypass(key[1]) else proxy
+            self._proxies[key] = None if urllib.request.proxy_bypass(key[1]) else _proxy_of(url.scheme)
         return self._proxies[key]
+
+    def note(self, call: ModelCall, *, in_use: bool) -> None:
+        """Keep a call in mind, or forget it, for `close`."""
+        if in_use:
+            self._calls.add(call)
+        else:
+            self._calls.discard(call)
 
 
 class ModelCall:
     """One request and its answer: an async context manager.
 
     Entering sends, and returns with the answer's head: `status` and `headers`. Leaving closes the connection at once,
-    unless the body was read to its end or `whole` was called. Raises ProviderError, in words of our own: a vendor's
+    unless the body was read to its end or `ended` was called. Raises ProviderError, in words of our own: a vendor's
     may quote a key.
 
     The time limits cost one timer a call, not one a read: reads move a deadline, and the timer looks at it when it
@@ -142,6 +160,7 @@ class ModelCall:
         self.status, self.headers = self._response.status, self._response.headers
         self._content = self._response.content
         self._timer = self._loop.call_at(self._deadline_s, self._look)
+        self._http.note(self, in_use=True)
         return self
 
     async def __aexit__(
@@ -149,12 +168,12 @@ class ModelCall:
     ) -> None:
         self._timer.cancel()
         if self._content.is_eof():
-            return  # aiohttp has put the connection back
-        if self._ended and error is None:
-            timer = self._loop.call_later(_LINGER_S, self._abort)
-            self._content.on_eof(timer.cancel)
+            self._let_go()
+        elif self._ended and error is None:
+            self._timer = self._loop.call_later(_LINGER_S, self.abort)
+            self._content.on_eof(self._let_go)
         else:
-            self._abort()
+            self.abort()
 
     def began(self) -> None:
         """The first event came: from now on the limit is that between tokens."""
@@ -224,12 +243,19 @@ class ModelCall:
         else:  # the reader is busy; the vendor is not to blame
             self._timer = self._loop.call_at(now_s + _LOOK_AGAIN_S, self._look)
 
-    def _abort(self) -> None:
+    def abort(self) -> None:
         """Close without a word: a stop must not wait for a vendor, and TLS would wait 30 s for its goodbye."""
+        self._timer.cancel()
+        self._http.note(self, in_use=False)
         connection = self._response.connection
         if connection is not None and connection.transport is not None:
             connection.transport.abort()
         self._response.close()
+
+    def _let_go(self) -> None:
+        """The body has ended: aiohttp has put the connection back among the idle ones."""
+        self._timer.cancel()
+        self._http.note(self, in_use=False)
 
     def _failed(self, what: str, *, retryable: bool = True) -> ProviderError:
         return ProviderError(f"the provider {self._http.name!r} {what}", retryable=retryable)
@@ -244,3 +270,16 @@ class _TooLate(Exception):
 
 async def _note_reuse(_: aiohttp.ClientSession, context: SimpleNamespace, __: object) -> None:
     context.trace_request_ctx.reused = True
+
+
+def _proxy_of(scheme: str) -> str | None:
+    """The environment's proxy for a scheme. Raises ValueError for one that does not speak HTTP."""
+    proxies = urllib.request.getproxies()
+    proxy = proxies.get(scheme) or proxies.get("all")
+    if not proxy:
+        return None
+    if "://" not in proxy:
+        proxy = f"http://{proxy}"
+    if not proxy.startswith(("http://", "https://")):
+        raise ValueError("only HTTP proxies are supported")
+    return proxy

@@ -94,7 +94,7 @@ def _chat_url(base_url: str) -> tuple[URL, str | None]:
 
 
 def _headers(authorization: str, organization: str | None, project: str | None) -> CIMultiDict[str]:
-    headers = CIMultiDict({"Authorization": authorization, "Accept": "text/event-stream"})
+    headers = CIMultiDict({"Authorization": authorization})
     if organization:
         headers["OpenAI-Organization"] = organization
     if project:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Literal, Self
 
@@ -23,6 +24,12 @@ class Answer:
     """Close at once, without an answer's head."""
     deaf: bool = False
     """Read the request and never answer."""
+    half_a_head: bool = False
+    """Close within the answer's head; `garbage`: after what is no head at all."""
+    garbage: bool = False
+    begin_after: asyncio.Event | None = None
+    end_after: asyncio.Event | None = None
+    """Wait for these before the answer's head, and before the body's end."""
 
 
 def split(data: bytes, every: int | None) -> list[bytes]:
@@ -55,6 +62,10 @@ class ChatServer:
         self.connections = 0
         self.gone = asyncio.Event()
         """Set when a client closed a connection while its answer was under way."""
+        self.asked = asyncio.Event()
+        """Set when a request came; a test that waits for the next one clears it."""
+        self.answered = asyncio.Event()
+        """Set when a body's end was sent."""
         self._answers: list[Answer] = []
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -90,6 +101,7 @@ class ChatServer:
                     int(line.split(":")[1]) for line in head.split("\r\n") if line.lower().startswith("content-length:")
                 )
                 self.bodies.append(json.loads(await reader.readexactly(length)))
+                self.asked.set()
                 if not await self._answer(self._answers.pop(0), reader, writer):
                     return
         except (asyncio.IncompleteReadError, ConnectionError):
@@ -100,6 +112,12 @@ class ChatServer:
     async def _answer(self, answer: Answer, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
         if answer.silent:
             return False
+        if answer.half_a_head:
+            writer.write(b"This is no HTTP\r\n\r\n" if answer.garbage else b"HTTP/1.1 200 OK\r\ncontent-")
+            await writer.drain()
+            return False
+        if answer.begin_after is not None:
+            await answer.begin_after.wait()
         if not answer.deaf:
             headers = {"content-type": "text/event-stream", "transfer-encoding": "chunked"} | answer.headers
             lines = [f"HTTP/1.1 {answer.status} X", *(f"{name}: {value}" for name, value in headers.items()), "", ""]
@@ -108,10 +126,15 @@ class ChatServer:
                 writer.write(f"{len(piece):x}\r\n".encode() + piece + b"\r\n")
         if answer.ending == "hang" or answer.deaf:
             await writer.drain()
-            await reader.read()  # until the client goes away
+            with suppress(ConnectionError):
+                await reader.read()  # until the client goes away
             self.gone.set()
             return False
+        if answer.end_after is not None:
+            await writer.drain()
+            await answer.end_after.wait()
         if answer.ending == "whole":
             writer.write(b"0\r\n\r\n")
+            self.answered.set()
         await writer.drain()
         return answer.ending == "whole"

@@ -179,8 +179,8 @@ OF_TURNS: Final[tuple[Mutant, ...]] = (
         edits=(
             Edit(
                 "agent/providers/http.py",
-                "        else:\n            self._abort()",
-                "        else:\n            self._loop.call_later(1, self._abort)",
+                "        else:\n            self.abort()",
+                "        else:\n            self._loop.call_later(1, self.abort)",
             ),
         ),
         scene=STOPS,
