@@ -125,7 +125,7 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
 
     def write_frame(self, frame: bytes) -> None:
         """Send a serialized frame."""
-        if self.conn.state is not State.OPEN or self.transport.is_closing():
+        if self.disconnected or self.conn.state is not State.OPEN:
             raise ConnectionError("closed")
         self.transport.write(frame)
 

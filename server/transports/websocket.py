@@ -67,7 +67,7 @@ class WebSocketDoor:
         offered = scope.get("subprotocols") or []
         peer: Peer = scope["extensions"][PEER_EXTENSION]
         await send({"type": "websocket.accept", "subprotocol": SUBPROTOCOL if SUBPROTOCOL in offered else None})
-        transport = _PeerTransport(peer, send, self._framer)
+        transport = PeerTransport(peer, send, self._framer)
         authorization = headers.get("authorization")
         peer.forget_handshake()
         try:
@@ -110,7 +110,7 @@ class Framer:
         return self._frame
 
 
-class _PeerTransport:
+class PeerTransport:
     """`server.outbound.Transport` over the server's own peer, and ASGI's send for an orderly close."""
 
     __slots__ = ("_framer", "_is_open", "_peer", "_send")
