@@ -7,7 +7,6 @@ are any; pings are answered meanwhile. What is sent, and how it is bounded, is `
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from typing import Final
 
 from loguru import logger
@@ -48,11 +47,30 @@ SESSIONS_MOST: Final = 10_000
 WAITING_CHARS: Final = 64 * 1024
 """Commands that wait for the one before them; with more the peer is read no further until they are done."""
 LAST_COMMANDS_S: Final = 5.0
+HEARTBEAT: Final = Heartbeat()
 _PING_CHARS: Final = 256
 
 
 class Connection:
     """A peer, its open sessions and the commands that it gave."""
+
+    __slots__ = (
+        "__weakref__",
+        "_authenticator",
+        "_clock",
+        "_cursors",
+        "_leaving",
+        "_machine",
+        "_outbound",
+        "_principal",
+        "_reopening",
+        "_sessions",
+        "_speakers",
+        "_waiting",
+        "_waiting_chars",
+        "_worked",
+        "_working",
+    )
 
     def __init__(
         self,
@@ -67,17 +85,16 @@ class Connection:
         self._authenticator = authenticator
         self._principal = principal
         self._clock = clock
-        self._heartbeat = Heartbeat()
-        self._machine = ServerSide(clock.monotonic_s(), self._heartbeat)
+        self._machine = ServerSide(clock.monotonic_s(), HEARTBEAT)
         self._outbound = Outbound(transport, clock, self._forget)
         self._speakers: dict[str, Speaker] = {}
         self._cursors: dict[str, Cursor] = {}
         self._reopening: str | None = None
         """The session whose older subscription is held still: what it sent would be gone back on by the new one."""
-        self._waiting: deque[str] = deque()
+        self._waiting: list[str] = []
         self._waiting_chars = 0
         self._working: asyncio.Task[None] | None = None
-        self._worked = asyncio.Event()
+        self._worked: asyncio.Event | None = None  # made by the first one that waits
         self._leaving = False
 
     # what the transport calls
@@ -94,6 +111,7 @@ class Connection:
             self._waiting.append(text)
             self._waiting_chars += len(text)
         while self._waiting_chars > WAITING_CHARS and not self._outbound.closed:
+            self._worked = self._worked or asyncio.Event()
             self._worked.clear()
             await self._worked.wait()
         await self._outbound.room()
@@ -110,7 +128,7 @@ class Connection:
     async def end(self) -> None:
         """The peer is gone: free everything. What it said before it went is still done, for 5 s at most."""
         await self._outbound.end()
-        self._worked.set()
+        self._tell_worked()
         if self._working is not None:
             await asyncio.wait([self._working], timeout=LAST_COMMANDS_S)
         self._machine.closed()
@@ -163,15 +181,19 @@ class Connection:
                 await self._outbound.room()
                 if not self._waiting:
                     return
-                text = self._waiting.popleft()
+                text = self._waiting.pop(0)
                 self._waiting_chars -= len(text)
-                self._worked.set()
+                self._tell_worked()
                 actions = self._machine.receive_text(text, self._clock.monotonic_s())
         finally:
             self._working = None
-            self._worked.set()
+            self._tell_worked()
             if self._leaving:
                 self._close(CloseCode.RESTARTING, "restarting")
+
+    def _tell_worked(self) -> None:
+        if self._worked is not None:
+            self._worked.set()
 
     async def _do(self, actions: list[Action]) -> None:
         for action in actions:
@@ -265,7 +287,7 @@ class Connection:
             head=max(opening.head.seq, cursor.position),
             recovered=opening.recovered,
             reason=opening.reason,
-            heartbeat=self._heartbeat,
+            heartbeat=HEARTBEAT,
             limits=WireLimits(),
         )
         self._outbound.reply(encode(opened))

@@ -6,7 +6,6 @@ the reader is fed from the log, piece by piece, at the pace at which it reads.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
@@ -78,6 +77,28 @@ class Batch:
 class Cursor:
     """A `LogReader` that keeps order for one reader. Not thread-safe; lives on one event loop."""
 
+    __slots__ = (
+        "_attached",
+        "_behind",
+        "_closed",
+        "_epoch",
+        "_head",
+        "_live_due",
+        "_log",
+        "_new_epoch",
+        "_on_typing",
+        "_owed",
+        "_pending",
+        "_position",
+        "_restarting",
+        "_seen",
+        "_store",
+        "_tail",
+        "_wake",
+        "erased",
+        "session",
+    )
+
     def __init__(
         self,
         session: SessionRef,
@@ -96,7 +117,7 @@ class Cursor:
         self._tail = tail or Tail()
         self._epoch = ""
         self._position = 0
-        self._pending: deque[tuple[str, int, int, bytes]] = deque()
+        self._pending: list[tuple[str, int, int, bytes]] = []
         self._owed: list[bytes] = []  # read already, to be handed on before all that waits
         self._live_due = False
         self._behind = False
@@ -166,19 +187,30 @@ class Cursor:
     def live(self, limit_bytes: int | None = None) -> list[bytes]:
         """What waits in memory, about so much at most; nothing while the reader must read."""
         payloads: list[bytes] = []
-        size = 0
-        while self._pending and not self.must_read and (limit_bytes is None or size < limit_bytes):
-            epoch, first, last, payload = self._pending.popleft()
+        if not self._pending or self.must_read:
+            return payloads
+        size = taken = 0
+        is_gap = False
+        for epoch, first, last, payload in self._pending:
+            if limit_bytes is not None and size >= limit_bytes:
+                break
+            taken += 1
             self._tail.give(len(payload))
             if epoch != self._epoch or last <= self._position:
                 continue
             if first > self._position + 1:
-                self._fall_behind()
-                self._seen = max(self._seen, last)
+                is_gap = True
                 break
             payloads.append(_after(first, payload, self._position))
             size += len(payload)
             self._position = last
+        if is_gap:
+            seen = self._pending[taken - 1][2]
+            del self._pending[:taken]
+            self._fall_behind()
+            self._seen = max(self._seen, seen)
+        else:
+            del self._pending[:taken]
         return payloads
 
     def close(self) -> None:

@@ -1,9 +1,10 @@
-"""uvicorn's WebSocket protocol with four things added. Each is to be removed when uvicorn offers it.
+"""uvicorn's WebSocket protocol with five things added. Each is to be removed when uvicorn offers it.
 
 - A way to send to a peer that reads without a task, and frames that were serialized before: ASGI's `send` is awaited,
   and serializes anew for each peer.
 - A way to close a connection whose peer does not read: ASGI's `websocket.close` waits behind what is unsent.
 - Bounds on what waits to be sent, here and in the kernel.
+- Less memory for an idle connection: lean waiting, and nothing kept of the handshake once it is over.
 - An answer to a handshake that cannot be parsed (a header over 8 KiB, say), which uvicorn leaves open for ever.
 """
 
@@ -11,13 +12,16 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
+from uvicorn.config import Config
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from uvicorn.server import ServerState
 from websockets.http11 import Request
 from websockets.protocol import State
 
 from server.collector import ENDED
+from server.waiting import Gate, Inbox
 
 PEER_EXTENSION: Final = "prosa.peer"
 """The ASGI scope extension that holds the `Peer`."""
@@ -53,13 +57,29 @@ class Peer(Protocol):
         """How much of what was sent waits in this process: the size of the transport's buffer."""
         ...
 
+    def forget_handshake(self) -> None:
+        """Free what an accepted handshake has left, the contents of the ASGI scope too: nobody reads it any more."""
+        ...
+
 
 class WebSocketProtocol(WebSocketsSansIOProtocol):
     """Adds `scope["extensions"]["prosa.peer"]`, bounds its buffers, and refuses what is no handshake."""
 
+    def __init__(
+        self,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        super().__init__(config, server_state, app_state, _loop)
+        self.queue = Inbox()  # type: ignore[assignment]
+        self.writable = Gate()  # type: ignore[assignment]
+
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Bound what may wait to be sent."""
         super().connection_made(transport)
+        self.loop.call_soon(_free, transport.get_protocol())
         transport.set_write_buffer_limits(high=WRITE_BUFFER_BYTES)
         endpoint = transport.get_extra_info("socket")
         if hasattr(socket, "TCP_NOTSENT_LOWAT") and endpoint.family in (socket.AF_INET, socket.AF_INET6):
@@ -87,6 +107,14 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
 
     # Peer
 
+    def forget_handshake(self) -> None:
+        """Free headers and scope; websockets' parser still holds the request itself."""
+        if not self.handshake_complete:  # lost meanwhile: uvicorn will still say so, with what is in the scope
+            return
+        self.request.headers.clear()
+        self.response.headers.clear()
+        self.scope.clear()  # type: ignore[attr-defined]
+
     def is_ready(self) -> bool:
         """Whether less than the bound is unsent."""
         return self.writable.is_set()
@@ -97,7 +125,7 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
 
     def write_frame(self, frame: bytes) -> None:
         """Send a serialized frame."""
-        if self.conn.state is not State.OPEN or self.transport.is_closing():
+        if self.disconnected or self.conn.state is not State.OPEN:
             raise ConnectionError("closed")
         self.transport.write(frame)
 
@@ -116,3 +144,8 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
     def unsent_bytes(self) -> int:
         """The size of the transport's buffer."""
         return self.transport.get_write_buffer_size()
+
+
+def _free(http: asyncio.BaseProtocol) -> None:
+    """Let go of the HTTP protocol that was upgraded: it and its parser hold each other until they are collected."""
+    vars(http).pop("parser", None)

@@ -116,6 +116,17 @@ TRANSITIONS: Final[dict[tuple[State, Input], Reaction]] = {
 class ServerSide:
     """One connection. `now_s` is the time of its beginning; all later times are of the same clock."""
 
+    __slots__ = (
+        "_first_open_by_s",
+        "_interval_s",
+        "_open_by_s",
+        "_pinged_s",
+        "_received_s",
+        "_state",
+        "_strikes",
+        "_timeout_s",
+    )
+
     def __init__(self, now_s: float, heartbeat: Heartbeat | None = None) -> None:
         heartbeat = heartbeat or Heartbeat()
         self._interval_s = heartbeat.interval_ms / 1000

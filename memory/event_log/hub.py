@@ -42,7 +42,7 @@ class Hub:
         self._node_channel = database.keys.node_channel(node)
         self._node = node
         self._listeners: dict[bytes, Listener] = {self._node_channel.encode(): lambda _: None}
-        self._acknowledged: dict[bytes, asyncio.Event] = {}
+        self._unacknowledged: dict[bytes, asyncio.Event] = {}
         self._connection: AbstractConnection | None = None
         self._waiting_for: set[bytes] = set()
         """What a new connection has not been told yet to be subscribed."""
@@ -60,13 +60,13 @@ class Hub:
         """Give every message of a channel to `listener`, now and after each reconnect."""
         name = channel.encode()
         self._listeners[name] = listener
-        self._acknowledged[name] = asyncio.Event()
+        self._unacknowledged[name] = asyncio.Event()
         self._send(b"SSUBSCRIBE", name)
 
     async def listening(self, channel: str) -> None:
         """Wait until Redis has acknowledged the subscription. Raises BackendError after 3 s."""
-        event = self._acknowledged.get(channel.encode())
-        if event is None or event.is_set():
+        event = self._unacknowledged.get(channel.encode())
+        if event is None:
             return
         try:
             async with asyncio.timeout(_SUBSCRIBE_S):
@@ -78,7 +78,7 @@ class Hub:
         """Stop listening to a channel."""
         name = channel.encode()
         self._listeners.pop(name, None)
-        self._acknowledged.pop(name, None)
+        self._unacknowledged.pop(name, None)
         self._send(b"SUNSUBSCRIBE", name)
 
     async def run(self) -> None:
@@ -93,8 +93,8 @@ class Hub:
                 logger.debug("hub.lost", error=str(error))
             finally:
                 self._connection = None
-                for event in self._acknowledged.values():
-                    event.clear()
+                for name in self._listeners:
+                    self._unacknowledged.setdefault(name, asyncio.Event())
                 await connection.disconnect(nowait=True)
             await asyncio.sleep(_BACKOFF_S)
 
@@ -144,7 +144,7 @@ class Hub:
         if kind == b"smessage":
             self._tell(channel, data)
         elif kind == b"ssubscribe":
-            if event := self._acknowledged.get(channel):
+            if event := self._unacknowledged.pop(channel, None):
                 event.set()
             if self._waiting_for:
                 self._waiting_for.discard(channel)

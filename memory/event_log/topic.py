@@ -24,6 +24,20 @@ Run = tuple[str, int, int, bytes]
 class Topic:
     """See the module. `needs_read` is set where only Redis knows how to go on."""
 
+    __slots__ = (
+        "_ask_read",
+        "_gathered",
+        "busy",
+        "epoch",
+        "erased",
+        "idle_since_s",
+        "known",
+        "readers",
+        "reading",
+        "seq",
+        "session",
+    )
+
     def __init__(self, session: SessionRef, ask_read: Callable[[Topic], None]) -> None:
         self.session = session
         self.readers: dict[int, LogReader] = {}
@@ -116,7 +130,11 @@ class Topic:
         self._each(lambda reader: reader.on_erased(), last=True)
 
     def _give(self, run: Run) -> None:
-        self._each(lambda reader: reader.on_events(*run))
+        for key, reader in tuple(self.readers.items()):
+            try:
+                reader.on_events(*run)
+            except Exception:  # noqa: BLE001 - as in `_each`, which this is without its calls
+                self._let_go(key)
 
     def _each(self, tell: Callable[[LogReader], None], *, last: bool = False) -> None:
         """Tell every reader; one that fails is let go, so that it cannot harm the others. `last`: let all go."""
@@ -127,5 +145,9 @@ class Topic:
             try:
                 tell(reader)
             except Exception:  # noqa: BLE001 - a reader is foreign code; the node's hub must outlive it
-                logger.exception("log.reader_failed", session_id=self.session.session_id)
-                self.readers.pop(key, None)
+                self._let_go(key)
+
+    def _let_go(self, key: int) -> None:
+        """To be called in an `except`."""
+        logger.exception("log.reader_failed", session_id=self.session.session_id)
+        self.readers.pop(key, None)

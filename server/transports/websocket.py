@@ -43,21 +43,9 @@ class WebSocketDoor:
 
     async def __call__(self, scope: Scope, receive: Receive, send: AsgiSend) -> None:
         """Serve one WebSocket from handshake to close."""
-        headers = Headers(scope=scope)
-        await receive()  # websocket.connect
-        if not self._authenticator.allows_origin(headers.get("origin"), headers.get("host")):
-            logger.warning("connection.refused", origin=headers.get("origin"), hint="is it in ALLOWED_ORIGINS?")
-            await send({"type": "websocket.close", "code": CloseCode.FORBIDDEN})  # before accept: HTTP 403
+        connection = await self._admit(scope, receive, send)
+        if connection is None:
             return
-        offered = scope.get("subprotocols") or []
-        await send({"type": "websocket.accept", "subprotocol": SUBPROTOCOL if SUBPROTOCOL in offered else None})
-        transport = _PeerTransport(scope["extensions"][PEER_EXTENSION], send, self._framer)
-        try:
-            principal = self._authenticator.by_header(headers.get("authorization"))
-        except UserError:
-            await self._make(None, transport).refuse(CloseCode.UNAUTHORIZED, "unauthorized")
-            return
-        connection = self._make(principal, transport)
         self._connections.add(connection)
         try:
             await _pump(connection, receive)
@@ -66,21 +54,40 @@ class WebSocketDoor:
             await connection.refuse(CloseCode.INTERNAL, "internal")
         finally:
             self._connections.discard(connection)
-            transport.gone()
             await connection.end()
+
+    async def _admit(self, scope: Scope, receive: Receive, send: AsgiSend) -> Connection | None:
+        """Look at the handshake. Nothing of it is kept: most connections are idle most of the time."""
+        headers = Headers(scope=scope)
+        await receive()  # websocket.connect
+        if not self._authenticator.allows_origin(headers.get("origin"), headers.get("host")):
+            logger.warning("connection.refused", origin=headers.get("origin"), hint="is it in ALLOWED_ORIGINS?")
+            await send({"type": "websocket.close", "code": CloseCode.FORBIDDEN})  # before accept: HTTP 403
+            return None
+        offered = scope.get("subprotocols") or []
+        peer: Peer = scope["extensions"][PEER_EXTENSION]
+        await send({"type": "websocket.accept", "subprotocol": SUBPROTOCOL if SUBPROTOCOL in offered else None})
+        transport = PeerTransport(peer, send, self._framer)
+        authorization = headers.get("authorization")
+        peer.forget_handshake()
+        try:
+            principal = self._authenticator.by_header(authorization)
+        except UserError:
+            await self._make(None, transport).refuse(CloseCode.UNAUTHORIZED, "unauthorized")
+            return None
+        return self._make(principal, transport)
 
 
 async def _pump(connection: Connection, receive: Receive) -> None:
     """Hand frames to the connection until the peer is gone: the one task that an idle connection owns."""
-    while True:
-        message = await receive()
-        if message["type"] == "websocket.disconnect":
-            return
+    while (message := await receive())["type"] != "websocket.disconnect":
         text = message.get("text")
+        del message  # the wait for the next one may be long
         if text is not None:
             await connection.on_text(text)
         else:
             await connection.on_binary()
+        del text
 
 
 class Framer:
@@ -103,7 +110,7 @@ class Framer:
         return self._frame
 
 
-class _PeerTransport:
+class PeerTransport:
     """`server.outbound.Transport` over the server's own peer, and ASGI's send for an orderly close."""
 
     __slots__ = ("_framer", "_is_open", "_peer", "_send")
@@ -149,7 +156,3 @@ class _PeerTransport:
     def unsent_bytes(self) -> int:
         """What waits for the peer to read."""
         return self._peer.unsent_bytes()
-
-    def gone(self) -> None:
-        """The peer has closed."""
-        self._is_open = False
