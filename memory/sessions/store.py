@@ -20,7 +20,7 @@ from memory.sessions.erasing import Erasing
 from memory.sessions.merging import OTHERS, Merging
 
 _OPEN_ATTEMPTS: Final = 5
-_HISTORY: Final = msgspec.json.Decoder(HistoryEntry)
+_HISTORY: Final = msgspec.json.Decoder(tuple[HistoryEntry, ...])
 
 
 class RedisSessions:
@@ -82,7 +82,7 @@ class RedisSessions:
     async def history(self, session: SessionRef) -> tuple[HistoryEntry, ...]:
         """Entries of ended turns, oldest first; at most HISTORY_ENTRIES are kept."""
         reply = await self._gate.call(HISTORY, session, session.tenant, session.user_id)
-        entries = [_HISTORY.decode(entry) for entry in reply[2:]]
+        entries = _HISTORY.decode(b"[%b]" % b",".join(reply[2:]))
         replaced = {entry.retry_of for entry in entries}
         return tuple(entry for entry in entries if entry.turn_id not in replaced)
 
