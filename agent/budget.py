@@ -22,7 +22,7 @@ _VOCABULARY_URL: Final = "https://openaipublic.blob.core.windows.net/encodings/o
 """Where tiktoken 0.14 (tiktoken_ext/openai_public.py) would load it from."""
 _CHARACTERS_PER_TOKEN: Final = 3.5
 """Portuguese, Spanish and JSON take more tokens than English's 4 characters each; rather too many than too few."""
-_EXACT_FROM_CHARACTERS: Final = 256
+EXACT_FROM_CHARACTERS: Final = 256
 _EXACT_TO_CHARACTERS: Final = 16_000
 """Outside of these bounds the estimate is good enough, or counting would hold up the event loop for over 2 ms."""
 _REMEMBERED: Final = 8_192
@@ -54,7 +54,7 @@ class TokenCounter:
 
     def count(self, text: str) -> int:
         """The tokens of a text; for very short and very long ones an estimate."""
-        if self._encoding is None or not _EXACT_FROM_CHARACTERS <= len(text) <= _EXACT_TO_CHARACTERS:
+        if self._encoding is None or not EXACT_FROM_CHARACTERS <= len(text) <= _EXACT_TO_CHARACTERS:
             return estimate_tokens(len(text))
         key = hash(text)
         if (known := self._counted.get(key)) is not None:

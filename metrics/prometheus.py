@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import Final
+from collections.abc import Callable
+from typing import Final, assert_never
 
 from loguru import logger
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
@@ -58,17 +59,18 @@ class _Meter:
                     metric.name, metric.help, metric.labels, registry=registry, buckets=metric.buckets
                 )
 
+        self._counts: dict[tuple[str, ...], Callable[[float], None]] = {}
+        """How the samples of these labels are counted: finding that out costs more than counting."""
+
     def take(self, sample: Sample) -> None:
         labels, number = sample
-        values = [self._bounded(value, known) for value, known in zip(labels, self._known, strict=True)]
-        meter = self._meter.labels(*values) if values else self._meter
-        match meter:
-            case Counter():
-                meter.inc(number)
-            case Gauge():
-                meter.set(number)
-            case Histogram():
-                meter.observe(number)
+        count = self._counts.get(labels)
+        if count is None:
+            values = tuple(self._bounded(value, known) for value, known in zip(labels, self._known, strict=True))
+            count = _counting(self._meter.labels(*values) if values else self._meter)
+            if values == labels:  # what became `other` is not remembered: there is no end of it
+                self._counts[labels] = count
+        count(number)
 
     def _bounded(self, value: str, known: set[str]) -> str:
         if value not in known:
@@ -76,3 +78,15 @@ class _Meter:
                 return "other"
             known.add(value)
         return value
+
+
+def _counting(meter: Counter | Gauge | Histogram) -> Callable[[float], None]:
+    match meter:
+        case Counter():
+            return meter.inc
+        case Gauge():
+            return meter.set
+        case Histogram():
+            return meter.observe
+        case _:
+            assert_never(meter)

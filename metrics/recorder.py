@@ -32,6 +32,8 @@ BATCH: Final = 200
 """Records in one transaction at most."""
 IDLE_S: Final = 5.0
 """How long to wait for news of the outbox before looking anyway."""
+GATHER_S: Final = 0.2
+"""How long records gather once there is news: statements are paid for by the transaction, more than by the record."""
 WAIT_INITIAL_S: Final = 0.2
 WAIT_MAX_S: Final = 30.0
 """Between two tries while something is away; doubled each time, with jitter."""
@@ -87,6 +89,7 @@ class Recorder:
     async def _wait(self) -> None:
         try:
             await self._outbox.wait(IDLE_S)
+            await asyncio.sleep(GATHER_S)
         except BackendError as error:
             logger.warning("outbox.away", error=error.message)
             await asyncio.sleep(WAIT_INITIAL_S)  # then `drain` finds out and backs off

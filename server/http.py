@@ -105,8 +105,7 @@ def decode_body(body: bytes, kind: type[Body]) -> Body:
 
 def _forbidden_place(value: dict[str, Any], kind: Any) -> str | None:
     """Where a NUL or a lone surrogate stands: in a field of the body by its name, else as the wire would say."""
-    names = [field.encode_name for field in msgspec.structs.fields(kind)]
-    known = [name for name in names if forbidden_character(value.get(name)) is not None]
+    known = [name for name in kind.__struct_encode_fields__ if forbidden_character(value.get(name)) is not None]
     return known[0] if known else forbidden_character(value)
 
 

@@ -57,15 +57,25 @@ class TurnWait:
         self._log.detach(self._session, self)
 
     async def until_ended(
-        self, sessions: Sessions, principal: Principal, turn_id: str, timeout_s: float, *, was_parked: bool = False
+        self,
+        sessions: Sessions,
+        principal: Principal,
+        turn_id: str,
+        timeout_s: float,
+        *,
+        was_parked: bool = False,
+        is_new: bool = False,
     ) -> TurnStatus:
         """Where the turn is once it ended or parked, or after `timeout_s`, or as soon as this node goes away.
 
-        `was_parked`: it was parked before this wait, which the caller knows; so it has to go on first.
+        `was_parked`: it was parked before this wait, which the caller knows; so it has to go on first. `is_new`: it
+        was accepted after this wait began, so its end comes here as an event, and where it is need not be asked before.
         """
         loop = asyncio.get_running_loop()
         self._resumed = not was_parked
         deadline_s = loop.time() + timeout_s
+        if is_new:
+            await self._change(min(timeout_s, RECHECK_S))
         while True:
             self._changed.clear()
             try:
@@ -79,11 +89,15 @@ class TurnWait:
             remaining_s = deadline_s - loop.time()
             if remaining_s <= 0 or self._leaving.begun:
                 return status if status is not None else await sessions.turn(principal, turn_id)
-            try:
-                async with asyncio.timeout(min(remaining_s, RECHECK_S)):
-                    await self._changed.wait()
-            except TimeoutError:
-                continue
+            await self._change(min(remaining_s, RECHECK_S))
+
+    async def _change(self, most_s: float) -> None:
+        """Wait for news, or for that long: a timer of the loop is a tenth of what `asyncio.timeout` costs."""
+        timer = asyncio.get_running_loop().call_later(most_s, self._changed.set)
+        try:
+            await self._changed.wait()
+        finally:
+            timer.cancel()
 
     def _is_settled(self, status: TurnStatus) -> bool:
         if status.state == "parked":

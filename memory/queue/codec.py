@@ -30,7 +30,7 @@ CancelledBy = Literal["user", "interrupt", "operator", "erasure"]
 ENDING: Final = msgspec.json.Decoder(ParkedEnding)
 _INPUT: Final = msgspec.json.Decoder(TurnInput)
 _RECORD: Final = msgspec.json.Decoder(TurnRecord)
-_HISTORY: Final = msgspec.json.Decoder(HistoryEntry)
+_HISTORY: Final = msgspec.json.Decoder(tuple[HistoryEntry, ...])
 _ENTRY: Final = msgspec.json.Decoder(JournalEntry)
 _PROMPT: Final = msgspec.json.Decoder(tuple[ModelMessage, ...])
 
@@ -87,7 +87,7 @@ def taken_of(item: Reply) -> TakenTurn:
 
 def history_of(entries: Sequence[bytes]) -> tuple[HistoryEntry, ...]:
     """What ended turns left, oldest first, without those that were done again."""
-    history = [_HISTORY.decode(entry) for entry in entries]
+    history = _HISTORY.decode(b"[%b]" % b",".join(entries))
     replaced = {entry.retry_of for entry in history}
     return tuple(entry for entry in history if entry.turn_id not in replaced)
 

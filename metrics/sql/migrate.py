@@ -36,6 +36,7 @@ async def migrate(engine: AsyncEngine) -> None:
     with translated_errors():
         if await _is_newest(engine):
             return
+        await engine.dispose()  # what looked must not stand in the way of SQLite's change of mode
         await asyncio.to_thread(lambda: asyncio.run(_migrate(engine.url)))
 
 

@@ -31,6 +31,15 @@ KEY_CHARACTERS: Final = 255
 """An Idempotency-Key may have so many."""
 
 
+Role = Literal["system", "user", "assistant", "tool"]
+_ROLES: Final[dict[type[ModelMessage], Role]] = {
+    SystemMessage: "system",
+    UserMessage: "user",
+    AssistantMessage: "assistant",
+    ToolMessage: "tool",
+}
+
+
 class ChatBody(msgspec.Struct, frozen=True, kw_only=True):
     """The body of `POST /chat`."""
 
@@ -44,7 +53,7 @@ class ChatBody(msgspec.Struct, frozen=True, kw_only=True):
 class Remembered(msgspec.Struct, frozen=True, kw_only=True):
     """A message that was sent to the model."""
 
-    role: Literal["system", "user", "assistant", "tool"]
+    role: Role
     content: str
 
 
@@ -112,7 +121,9 @@ class Chat:
         head = await self._open(principal, body)
         async with TurnWait(self._sessions.log, head.session, self._leaving) as wait:
             accepted = await self._submit(principal, head, body, request)
-            status = await wait.until_ended(self._sessions, principal, accepted.turn_id, self.wait_s)
+            status = await wait.until_ended(
+                self._sessions, principal, accepted.turn_id, self.wait_s, is_new=not accepted.duplicate
+            )
         return _answer(status, round((self._clock.monotonic_s() - started_s) * 1000))
 
     async def turn(self, request: Request) -> Response:
@@ -239,7 +250,7 @@ def _answer(status: TurnStatus, time_ms: int | None) -> Response:
 
 def _result(status: TurnStatus, record: TurnRecord, time_ms: int) -> ChatAnswer:
     said = [message for message in record.messages if message.role == "assistant"]
-    memory = tuple(Remembered(role=_role(message), content=message.content) for message in status.prompt)
+    memory = tuple([Remembered(role=_ROLES[type(message)], content=message.content) for message in status.prompt])
     return ChatAnswer(
         response=content_text(said[-1].content) if said else "",
         model=record.model,
@@ -255,18 +266,6 @@ def _result(status: TurnStatus, record: TurnRecord, time_ms: int) -> ChatAnswer:
         tools_called=tuple(tool.name for tool in record.tools),
         cached=False,
     )
-
-
-def _role(message: ModelMessage) -> Literal["system", "user", "assistant", "tool"]:
-    match message:
-        case SystemMessage():
-            return "system"
-        case UserMessage():
-            return "user"
-        case AssistantMessage():
-            return "assistant"
-        case ToolMessage():
-            return "tool"
 
 
 def _failure(record: TurnRecord) -> Response:

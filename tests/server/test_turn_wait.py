@@ -46,6 +46,37 @@ async def test_the_end_of_a_turn_in_a_new_epoch_is_seen_at_once() -> None:
 
 
 @pytest.mark.looptime
+async def test_where_a_new_turn_is_is_asked_only_when_it_has_ended() -> None:
+    log, turn = FakeLog(), Turn()
+    async with TurnWait(cast(Any, log), SESSION, Leaving()) as wait:
+        waiting = asyncio.create_task(wait.until_ended(cast(Any, turn), DEVELOPER, "turn_1", 60, is_new=True))
+        await asyncio.sleep(0.1)
+        was_asked = turn.asked.is_set()
+        turn.state = "completed"
+        log.readers[0].on_events("epoch_1", 1, 1, b'[{"type":"turn.completed"}]')
+        status = await waiting
+    assert (was_asked, status.state) == (False, "completed")
+
+
+async def test_a_new_turn_that_ended_before_it_was_waited_for_is_seen_at_once() -> None:
+    log, turn = FakeLog(), Turn()
+    async with TurnWait(cast(Any, log), SESSION, Leaving()) as wait:
+        turn.state = "completed"
+        log.readers[0].on_events("epoch_1", 1, 1, b'[{"type":"turn.completed"}]')
+        status = await wait.until_ended(cast(Any, turn), DEVELOPER, "turn_1", 60, is_new=True)
+    assert status.state == "completed"
+
+
+@pytest.mark.looptime
+async def test_a_new_turn_whose_end_was_not_told_is_asked_for_all_the_same() -> None:
+    log, turn = FakeLog(), Turn()
+    async with TurnWait(cast(Any, log), SESSION, Leaving()) as wait:
+        turn.state = "completed"
+        status = await wait.until_ended(cast(Any, turn), DEVELOPER, "turn_1", 60, is_new=True)
+    assert status.state == "completed"
+
+
+@pytest.mark.looptime
 async def test_a_new_epoch_while_redis_is_away_is_followed_when_it_is_back() -> None:
     log, turn = FakeLog(), Turn()
     async with TurnWait(cast(Any, log), SESSION, Leaving()) as wait:
