@@ -57,15 +57,15 @@ def read_options(arguments: Sequence[str]) -> Options:
     names = ["direct", *(starter.name for starter in starters)]
     kinds = [scenario.name for scenario in plan(full=True)]
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__, parents=[first])
-    parser.add_argument("--full", action="store_true", help="longer runs, more connections, five repeats")
-    parser.add_argument("--repeats", type=int, help="default: 3, with --full 5; some scenarios have fewer")
+    parser.add_argument("--full", action="store_true", help="longer runs, more connections, three repeats")
+    parser.add_argument("--repeats", type=int, help="default: 2, with --full 3; some scenarios have fewer")
     parser.add_argument("--systems", nargs="+", choices=names, default=names, help="default: all")
     parser.add_argument("--scenarios", nargs="+", choices=kinds, default=kinds, help="default: all")
     parser.add_argument("--results", type=Path, default=ROOT / "bench" / "results", help="folder for the JSON")
     given = parser.parse_args(arguments)
     return Options(
         full=given.full,
-        repeats=given.repeats or (5 if given.full else 3),
+        repeats=given.repeats or (3 if given.full else 2),
         systems=frozenset(given.systems) - (frozenset() if has_prosa() else {"prosa"}),
         scenarios=frozenset(given.scenarios),
         results=given.results,

@@ -88,6 +88,11 @@ class Process:
             if child.is_running():
                 child.kill()
 
+    @property
+    def pid(self) -> int:
+        """The process's id."""
+        return self._child.pid
+
     def wait_for_port(self, port: int, timeout_s: float = 20.0) -> None:
         """Wait until somebody listens on `port`. Raises RuntimeError with the end of the log where nobody does."""
         deadline = time.monotonic() + timeout_s

@@ -42,7 +42,7 @@ def plan(full: bool) -> tuple[Scenario, ...]:
         _appends(full),
         *(_fan_out(readers, full) for readers in (1, 100, 1000)),
         *_chat(full),
-        _start(),
+        _start(full),
         _length(full),
     )
 
@@ -88,14 +88,14 @@ def _paced(count: int, full: bool) -> Scenario:
         "the upstream's write of a token to its arrival. Pace kept: tokens that arrived, of those that would have at "
         "that pace (give or take the pauses' chance); where it is well under 100 % the server cannot keep up.",
         figures=_PACED,
-        runs=dict.fromkeys(("direct", "naive", "prosa", OTHERS), LoadRun(steady)),
+        runs=dict.fromkeys(("naive", "prosa", OTHERS, *(["direct"] if count == 300 else [])), LoadRun(steady)),
         warm_up=False,
-        most_repeats=3,
+        most_repeats=(3 if full else 2) if count in (10, 300) else 1,
     )
 
 
 def _first_token(full: bool) -> tuple[Scenario, ...]:
-    short = Load(conversations=20, rate=100, tokens=8, ttft_ms=20, stagger_s=1.0, window_s=8.0 if full else 3.0)
+    short = Load(conversations=20, rate=100, tokens=8, ttft_ms=20, stagger_s=0.6, window_s=8.0 if full else 3.0)
     sizes = {
         "first-token-20": (20, 500, "20 conversations that think between questions"),
         "first-token-100": (100, 1000, "100 conversations that think between questions"),
@@ -112,8 +112,8 @@ def _first_token(full: bool) -> tuple[Scenario, ...]:
                 ("direct", "naive", "naive-redis", "prosa", OTHERS),
                 LoadRun(msgspec.structs.replace(short, conversations=count, pause_ms=pause_ms)),
             ),
-            warm_up=name == "first-token-20",
-            most_repeats=3,
+            warm_up=False,
+            most_repeats=2 if full or name == "first-token-20" else 1,
         )
         for name, (count, pause_ms, title) in sizes.items()
     )
@@ -137,6 +137,7 @@ def _tool_step(full: bool) -> Scenario:
         "Overhead: less the tool's own time as the event `tool.completed` says it (whole milliseconds).",
         figures=(figures.STEP_NET_P50, figures.STEP_NET_P99, figures.STEP_P50, figures.UTILISATION),
         runs={"prosa": LoadRun(asking)},
+        warm_up=False,
     )
 
 
@@ -153,13 +154,13 @@ def _rest(full: bool) -> Scenario:
         figures=(figures.IDLE_CPU,),
         runs=dict.fromkeys(("naive", "prosa"), run),
         warm_up=False,
-        most_repeats=2,
+        most_repeats=2 if full else 1,
     )
 
 
 def _idle(full: bool) -> Scenario:
-    some, most = (5000, 10_000) if full else (1000, 2000)
-    run = IdleRun(some=some, most=most, window_s=8.0 if full else 3.0)
+    some, most = (5000, 10_000) if full else (500, 1000)
+    run = IdleRun(some=some, most=most, window_s=8.0 if full else 2.0)
     return Scenario(
         name="idle",
         title=f"idle connections, each with an open session: {some:,} and {most:,}",
@@ -211,7 +212,7 @@ def _fan_out(readers: int, full: bool) -> Scenario:
         ),
         runs={"prosa": FanOutRun(readers=readers, rounds=rounds, tokens=6000, paced_events=100 if full else 40)},
         warm_up=False,
-        most_repeats=3 if full else 1,
+        most_repeats=2 if full else 1,
     )
 
 
@@ -227,6 +228,7 @@ def _chat(full: bool) -> tuple[Scenario, Scenario]:
             how=f"{how} Prosa's model is the scripted one in its own process, the naive loop asks the upstream.",
             figures=shown,
             runs={"naive": naive, "prosa": ScriptedChatRun(load)},
+            warm_up=False,
         ),
         Scenario(
             name="chat-upstream",
@@ -234,12 +236,13 @@ def _chat(full: bool) -> tuple[Scenario, Scenario]:
             how=how,
             figures=shown,
             runs={"naive": naive, "prosa": naive, OTHERS: naive},
-            most_repeats=3,
+            warm_up=False,
+            most_repeats=2 if full else 1,
         ),
     )
 
 
-def _start() -> Scenario:
+def _start(full: bool) -> Scenario:
     return Scenario(
         name="start",
         title="start of a node with an external Redis",
@@ -248,6 +251,7 @@ def _start() -> Scenario:
         figures=(figures.READY_S, figures.FIRST_READY_S),
         runs={"naive": start_naive_run, "prosa": start_prosa_run},
         warm_up=False,
+        most_repeats=3 if full else 1,
     )
 
 

@@ -289,7 +289,7 @@ def test_a_bar_is_reached_or_not(kind: Any, limit: float, value: float, times: f
 def test_the_command_line_chooses_systems_and_repeats():
     options = read_options(["--full", "--systems", "prosa"])
 
-    assert (options.full, options.repeats, options.systems) == (True, 5, frozenset({"prosa"}))
+    assert (options.full, options.repeats, options.systems) == (True, 3, frozenset({"prosa"}))
 
 
 def test_a_system_from_outside_takes_part_in_what_any_system_can_do():
