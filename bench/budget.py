@@ -8,19 +8,17 @@ from __future__ import annotations
 import argparse
 import datetime as dt
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
-import timeit
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
-from bench.appending import delta
+from bench.floors import floors
 from bench.layers import by_layer
 from bench.load import Load
 from bench.loading import measure, sample_of
@@ -43,25 +41,6 @@ class Budget(msgspec.Struct, frozen=True, kw_only=True):
     cpu_us_per_token: float
     layers_us: dict[str, float]
     floors_us: dict[str, float]
-
-
-def floors() -> dict[str, float]:
-    """Measure what the least of a token's work costs here, in microseconds."""
-    frame = delta("ses_01k0000000000000000000000", 12, " token")
-    event = msgspec.json.decode(frame)
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        sender = socket.create_connection(listener.getsockname())
-        receiver, _ = listener.accept()
-        with sender, receiver:
-            send_s = _best_s(lambda: sender.send(frame), number=100)
-    return {
-        "one send on a TCP socket": send_s * 1e6,
-        "one event as JSON": _best_s(lambda: msgspec.json.encode(event), number=5000) * 1e6,
-    }
-
-
-def _best_s(work: Callable[[], object], number: int) -> float:
-    return min(timeit.repeat(work, number=number, repeat=5)) / number
 
 
 @contextmanager

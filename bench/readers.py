@@ -40,7 +40,7 @@ _decoder: Final = msgspec.json.Decoder(list[_Event] | _Event)
 _UNNUMBERED: Final = frozenset({"ok", "session.snapshot", "session.live"})
 
 
-class _Reader(WebSocket):
+class Reader(WebSocket):
     """A reader that keeps the bytes that come and looks only for a mark in them."""
 
     def __init__(self, port: int) -> None:
@@ -107,7 +107,7 @@ class _FanOut:
     """The readers and the appender of one session."""
 
     def __init__(self) -> None:
-        self._readers: list[_Reader] = []
+        self._readers: list[Reader] = []
         self._batch = 0
         self._problems: set[str] = set()
 
@@ -126,7 +126,7 @@ class _FanOut:
     async def open(self, *, ports: list[int], readers: int, redis_url: str) -> bool:
         """Connect `readers` readers, spread over nodes, and take the session over."""
         for start in range(0, readers, _AT_ONCE):
-            more = [_Reader(ports[number % len(ports)]) for number in range(start, min(readers, start + _AT_ONCE))]
+            more = [Reader(ports[number % len(ports)]) for number in range(start, min(readers, start + _AT_ONCE))]
             self._readers += more
             await asyncio.gather(*(self._open(reader) for reader in more))
         self._check()
@@ -139,7 +139,7 @@ class _FanOut:
         self._appender = Appender(session=first.session, instance=instance.decode(), epoch=first.epoch)
         return True
 
-    async def _open(self, reader: _Reader) -> None:
+    async def _open(self, reader: Reader) -> None:
         await reader.open()
         live = reader.expect(b'"session.live"')
         reader.send(msgspec.json.encode({"type": "session.open", "cid": "open", "user_id": _USER}))

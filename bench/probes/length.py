@@ -15,13 +15,12 @@ from bench.loading import measure, sample_of
 from bench.measures import Place, Sample
 from bench.valkey import Valkey
 
-_LENGTHS = (10, 100, 300)
-
 
 class LengthRun(msgspec.Struct, frozen=True, kw_only=True):
-    """`turns` turns in conversations of each length, one conversation after the other."""
+    """`turns` turns in conversations of each length, one conversation after the other; figures are for the default."""
 
     turns: int
+    lengths: tuple[int, int, int] = (10, 100, 300)
 
     def __call__(self, place: Place, system: str, name: str) -> Sample:
         """Run it on a node of its own."""
@@ -34,7 +33,7 @@ class LengthRun(msgspec.Struct, frozen=True, kw_only=True):
             books = node.folder / "prosa.db"
             rows, size = _rows(books), _bytes(books)
             values: dict[str, float | None] = {}
-            for length in _LENGTHS:
+            for length in self.lengths:
                 known = set(_sessions(node.redis))
                 load = Load(conversations=self.turns // length, turns=length, tokens=20, ttft_ms=2, in_turn=True)
                 sample = sample_of(measure(node, load, f"{name}l{length}", place.cores))
@@ -42,11 +41,12 @@ class LengthRun(msgspec.Struct, frozen=True, kw_only=True):
                 values[f"cpu_us_{length}_turns"] = sample.values["cpu_us_per_turn"]
                 held = [_held_bytes(node.redis, session) for session in set(_sessions(node.redis)) - known]
                 values[f"redis_kb_{length}_turns"] = sum(held) / len(held) / 1000
-            turns = self.turns * len(_LENGTHS)
+            turns = self.turns * len(self.lengths)
             values["sql_rows_per_turn"] = (_rows(books) - rows) / turns
             values["sql_bytes_per_turn"] = (_bytes(books) - size) / turns
-        values["growth_length"] = _ratio(values["cpu_us_300_turns"], values["cpu_us_10_turns"])
-        values["growth_window"] = _ratio(values["cpu_us_300_turns"], values["cpu_us_100_turns"])
+        short, middle, long = (values[f"cpu_us_{length}_turns"] for length in self.lengths)
+        values["growth_length"] = _ratio(long, short)
+        values["growth_window"] = _ratio(long, middle)
         return Sample(values=values, problems=tuple(problems))
 
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from bench.budget import floors
+from bench.floors import floors
 from bench.layers import LAYERS, OTHER, by_layer, layer_of
 
 MAIN = "_run_module_as_main (<frozen runpy>:198);main (server/__main__.py:34)"
