@@ -7,7 +7,6 @@ import datetime as dt
 import pkgutil
 import sys
 import tempfile
-import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -19,19 +18,7 @@ from bench.ceiling import websocket_tokens_per_s
 from bench.idlers import allow_many_files
 from bench.measures import Place, Sample, Scenario
 from bench.processes import ROOT, choose_cores, pin
-from bench.report import (
-    Described,
-    Problem,
-    Report,
-    Row,
-    commit,
-    growth_rows,
-    machine,
-    problems_of,
-    rows_of,
-    versions,
-    write,
-)
+from bench.report import Problem, Report, Row, derived_rows, describe, problems_of, rows_of, write
 from bench.scenarios import plan
 from bench.systems import STARTERS, TITLES, Starter, has_prosa
 from bench.tables import table, verdicts
@@ -92,7 +79,7 @@ def main(arguments: Sequence[str]) -> int:
     allow_many_files()
     cores = choose_cores()
     pin(0, cores.others)
-    started, begun = dt.datetime.now(dt.UTC), time.monotonic()
+    started = dt.datetime.now(dt.UTC)
     titles = {**TITLES, **{starter.name: starter.title for starter in options.starters}}
     systems = [name for name in titles if name in options.systems]
     scenarios = [scenario for scenario in plan(options.full) if scenario.name in options.scenarios]
@@ -106,19 +93,14 @@ def main(arguments: Sequence[str]) -> int:
             print(table(scenario, found, titles), flush=True)
             rows.extend(found)
             problems.extend(problems_of(scenario, measured))
-    rows.extend(growth_rows(rows))
-    report = Report(
-        profile="full" if options.full else "quick",
-        started=started.isoformat(timespec="seconds"),
-        commit=commit(),
-        machine=machine(),
-        versions=versions(),
-        duration_s=round(time.monotonic() - begun, 1),
-        notes={"websocket client, tokens per CPU second": websocket_tokens_per_s()},
+    report = describe(
+        "full" if options.full else "quick",
+        [*rows, *derived_rows(rows)],
+        problems,
+        {"websocket client, tokens per CPU second": websocket_tokens_per_s()},
+        started,
         systems={name: titles[name] for name in systems},
-        scenarios=tuple(Described(name=one.name, title=one.title, how=one.how) for one in scenarios),
-        rows=tuple(rows),
-        problems=tuple(problems),
+        scenarios=scenarios,
     )
     _print_end(report, titles, write(report, options.results))
     return 1 if problems else 0

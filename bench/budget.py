@@ -91,7 +91,7 @@ def measure_budget(conversations: int, window_s: float) -> Budget:
         conversations=conversations,
         cpu_us_per_token=cost,
         layers_us={layer: share * cost for layer, share in shares.items()},
-        floors_us=floors(),
+        floors_us=floors(cores),
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 import time
 from typing import IO
 
@@ -52,6 +53,8 @@ def measure(system: System, load: Load, name: str, cores: Cores, timeout_s: floa
         assert clients.stdin is not None
         assert clients.stdout is not None
         pin(clients.pid, cores.others)
+        too_late = threading.Timer(timeout_s, clients.kill)
+        too_late.start()
         try:
             _expect(clients.stdout, "ready")
             before = spent(system)
@@ -62,15 +65,13 @@ def measure(system: System, load: Load, name: str, cores: Cores, timeout_s: floa
                 before = spent(system)
             _expect(clients.stdout, "over")
             after = spent(system)
-            output, _ = clients.communicate(timeout=timeout_s)
-        except subprocess.TimeoutExpired as error:
-            raise RuntimeError(f"{system.name}: the clients were not done after {timeout_s} s") from error
+            result = msgspec.json.decode(read_line(clients.stdout), type=LoadResult)
+        except RuntimeError as error:
+            raise RuntimeError(f"{system.name}: the clients failed, or were not done after {timeout_s} s") from error
         finally:
-            if clients.poll() is None:
-                clients.kill()
-    if clients.returncode != 0:
-        raise RuntimeError(f"{system.name}: the clients failed with exit status {clients.returncode}")
-    return Measured(load=load, result=msgspec.json.decode(output, type=LoadResult), before=before, after=after)
+            too_late.cancel()
+            clients.kill()
+    return Measured(load=load, result=result, before=before, after=after)
 
 
 def _expect(output: IO[str], word: str) -> None:

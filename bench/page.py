@@ -88,7 +88,7 @@ def _table(report: Report, scenario: str, heading: str, against: str = YARDSTICK
     has_ratio = SYSTEM in systems and against in systems
     head = [report.systems[name] for name in systems] + (["Prosa against naive"] if has_ratio else [])
     lines = [f"| | {' | '.join(head)} |", "|---" * (len(head) + 1) + "|"]
-    for figure, name in dict.fromkeys((row.figure, row.name) for row in rows):
+    for figure, name in dict.fromkeys((row.figure, row.name or row.figure) for row in rows):
         found = {row.system: row for row in rows if row.figure == figure}
         cells = [_value(found[system], spread=True) if system in found else "" for system in systems]
         ratio = [_times(found[SYSTEM]) if SYSTEM in found else ""] if has_ratio else []
@@ -104,7 +104,7 @@ def peers(report: Report) -> str:
         systems = [name for name in report.systems if name != FLOOR and any(row.system == name for row in rows)]
         if not set(systems) - {SYSTEM, YARDSTICK}:
             continue
-        names = dict.fromkeys((row.figure, row.name) for row in rows if row.system not in (FLOOR, SYSTEM))
+        names = dict.fromkeys((row.figure, row.name or row.figure) for row in rows if row.system not in (FLOOR, SYSTEM))
         lines = [f"| | {' | '.join(name for _, name in names)} |", "|---" * (len(names) + 1) + "|"]
         for system in systems:
             found = {row.figure: row for row in rows if row.system == system}

@@ -67,11 +67,11 @@ class Reader(WebSocket):
         if self.mark in data or (len(data) < 400 and self.mark in b"".join(self._chunks[-2:])):
             self.marked.set_result(now_us())
 
-    def connection_lost(self, error: Exception | None) -> None:
+    def lost(self, why: str) -> None:
         """Whoever waits for a mark learns that none comes."""
-        super().connection_lost(error)
+        super().lost(why)
         if self.marked is not None and not self.marked.done():
-            self.marked.set_exception(ConnectionError("the server hung up on a reader"))
+            self.marked.set_exception(ConnectionError(why))
 
     def check(self, known: dict[bytes, list[_Event]]) -> str | None:
         """Read what was kept; gives what is wrong with it. `known`: what other readers were sent, decoded once."""

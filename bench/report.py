@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import importlib.metadata
 import platform
 import subprocess
@@ -11,13 +12,15 @@ from typing import Final
 
 import msgspec
 
-from bench.catalogue import CPU_PER_TOKEN, GROWTH
+from bench.catalogue import AGAINST_KEPT, CPU_PER_TOKEN, GROWTH, PACE_KEPT
 from bench.figures import Spread, spread
 from bench.measures import Figure, Sample, Scenario
 from bench.processes import ROOT
 
 YARDSTICK: Final = "naive"
 """The system against which ratios are given."""
+KEPT: Final = 97.0
+"""Per cent of the pace from which on it counts as kept: the pauses' chance moves it by two or so."""
 FLOOR: Final = "direct"
 """The upstream without a server between: no ratio is given, it serves nobody."""
 
@@ -41,7 +44,8 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     system: str
     figure: str
     """The figure's key (bench/catalogue.py)."""
-    name: str
+    name: str = ""
+    """The figure's name for a reader; empty: its key."""
     unit: str
     value: Spread
     times_better: float | None
@@ -105,27 +109,46 @@ def rows_of(scenario: Scenario, measured: Mapping[str, Sequence[Sample]]) -> lis
     return rows
 
 
-def growth_rows(rows: Sequence[Row]) -> list[Row]:
-    """Give how the CPU per token changes from 10 paced conversations to 300, repeat by repeat."""
-    grown: list[Row] = []
+def derived_rows(rows: Sequence[Row]) -> list[Row]:
+    """Give what is read from several paced scenarios together, repeat by repeat.
+
+    How the CPU per token changes from 10 conversations to 300; and how many times cheaper it is at 300 than that of
+    the naive loop at the most conversations at which it still keeps pace.
+    """
     costs = {(row.system, row.scenario): row.value for row in rows if row.figure == CPU_PER_TOKEN.key}
+    derived: list[Row] = []
     for system in dict.fromkeys(row.system for row in rows):
-        few, many = costs.get((system, "paced-10")), costs.get((system, "paced-300"))
-        if few is None or many is None:
+        many = costs.get((system, "paced-300"))
+        if many is None:
             continue
-        ratios = [after / before for before, after in zip(few.values, many.values, strict=False)]
-        grown.append(
-            Row(
-                scenario="growth",
-                system=system,
-                figure=GROWTH.key,
-                name=GROWTH.name,
-                unit=GROWTH.unit,
-                value=spread(ratios),
-                times_better=None,
-            )
-        )
-    return grown
+        if (few := costs.get((system, "paced-10"))) is not None:
+            ratios = [after / before for before, after in zip(few.values, many.values, strict=False)]
+            derived.append(_derived(system, GROWTH, spread(ratios)))
+        if system != YARDSTICK and (kept := _naive_at_pace(rows)) is not None:
+            derived.append(_derived(system, AGAINST_KEPT, spread([kept.median / cost for cost in many.values])))
+    return derived
+
+
+def _derived(system: str, figure: Figure, value: Spread) -> Row:
+    return Row(
+        scenario="growth",
+        system=system,
+        figure=figure.key,
+        name=figure.name,
+        unit=figure.unit,
+        value=value,
+        times_better=None,
+    )
+
+
+def _naive_at_pace(rows: Sequence[Row]) -> Spread | None:
+    """Give the naive loop's CPU per token at the largest size at which its tokens come as they were sent."""
+    naive = {(row.scenario, row.figure): row.value for row in rows if row.system == YARDSTICK}
+    for scenario in ("paced-300", "paced-100", "paced-40", "paced-10"):
+        pace, cost = naive.get((scenario, PACE_KEPT.key)), naive.get((scenario, CPU_PER_TOKEN.key))
+        if pace is not None and cost is not None and pace.median >= KEPT:
+            return cost
+    return None
 
 
 def problems_of(scenario: Scenario, measured: Mapping[str, Sequence[Sample]]) -> list[Problem]:
@@ -151,14 +174,35 @@ def _spread(figure: Figure, repeats: Sequence[Sample]) -> Spread | None:
     return spread(values) if values else None
 
 
+def describe(
+    profile: str,
+    rows: Sequence[Row],
+    problems: Sequence[Problem],
+    notes: dict[str, float],
+    started: dt.datetime,
+    *,
+    systems: Mapping[str, str],
+    scenarios: Sequence[Scenario],
+) -> Report:
+    """Put a report together, now, with what it was run on. `systems` holds titles by name."""
+    return Report(
+        profile=profile,
+        started=started.isoformat(timespec="seconds"),
+        commit=commit(),
+        machine=machine(),
+        versions={name: importlib.metadata.version(name) for name in _PACKAGES},
+        duration_s=round((dt.datetime.now(dt.UTC) - started).total_seconds(), 1),
+        notes=notes,
+        systems=dict(systems),
+        scenarios=tuple(Described(name=one.name, title=one.title, how=one.how) for one in scenarios),
+        rows=tuple(rows),
+        problems=tuple(problems),
+    )
+
+
 def machine() -> dict[str, str]:
     """Say what this was run on."""
     return {"system": platform.platform(), "processor": _processor(), "python": platform.python_version()}
-
-
-def versions() -> dict[str, str]:
-    """Give the versions of the packages that matter most for speed."""
-    return {name: importlib.metadata.version(name) for name in _PACKAGES}
 
 
 def write(report: Report, folder: Path) -> Path:

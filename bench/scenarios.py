@@ -95,7 +95,7 @@ def _paced(count: int, full: bool) -> Scenario:
 
 
 def _first_token(full: bool) -> tuple[Scenario, ...]:
-    short = Load(conversations=20, rate=100, tokens=8, ttft_ms=20, stagger_s=0.6, window_s=8.0 if full else 3.0)
+    short = Load(conversations=20, rate=100, tokens=8, ttft_ms=20, window_s=8.0 if full else 3.0)
     sizes = {
         "first-token-20": (20, 500, "20 conversations that think between questions"),
         "first-token-100": (100, 1000, "100 conversations that think between questions"),
@@ -105,12 +105,17 @@ def _first_token(full: bool) -> tuple[Scenario, ...]:
         Scenario(
             name=name,
             title=f"time to first token added, {title}",
-            how=f"Answers of 8 tokens at 100 a second, a pause of {pause_ms} ms in the mean. Added: the time to the "
+            how=f"Answers of 8 tokens at 100 a second, a pause of {pause_ms} ms in the mean, starts spread over as long "
+            "as the longest; what follows counts. Added: the time to the "
             "first token less the upstream's own part, which it stamps.",
             figures=_ADDED,
             runs=dict.fromkeys(
                 ("direct", "naive", "naive-redis", "prosa", OTHERS),
-                LoadRun(msgspec.structs.replace(short, conversations=count, pause_ms=pause_ms)),
+                LoadRun(
+                    msgspec.structs.replace(
+                        short, conversations=count, pause_ms=pause_ms, stagger_s=max(0.6, pause_ms / 500)
+                    )
+                ),
             ),
             warm_up=False,
             most_repeats=2 if full or name == "first-token-20" else 1,

@@ -17,7 +17,7 @@ def table(scenario: Scenario, rows: Sequence[Row], titles: Mapping[str, str]) ->
         apart = f"({number(row.value.low)} to {number(row.value.high)})".ljust(22)
         ratio = "" if row.times_better is None else f"{row.times_better:.2f}x naive"
         said = f"{ratio.ljust(14)} {_said(row)}"
-        lines.append(f"  {row.name:<42}{titles[row.system]:<36}{value}  {apart}{said}".rstrip())
+        lines.append(f"  {row.name or row.figure:<42}{titles[row.system]:<36}{value}  {apart}{said}".rstrip())
     return "\n".join(lines)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -23,20 +24,7 @@ from bench.loading import LoadRun
 from bench.measures import Place, Sample, Scenario
 from bench.processes import ROOT, Process, choose_cores, free_port
 from bench.reading import Span, summarize
-from bench.report import (
-    Described,
-    Problem,
-    Report,
-    Row,
-    commit,
-    growth_rows,
-    machine,
-    problems_of,
-    rows_of,
-    times_better,
-    versions,
-    write,
-)
+from bench.report import Report, Row, derived_rows, describe, problems_of, rows_of, times_better, write
 from bench.scenarios import plan
 from bench.systems import NAIVE, STARTERS
 from bench.tables import table
@@ -148,34 +136,39 @@ def test_there_is_no_ratio_without_a_yardstick():
     assert times_better(figures.TOKENS_PER_S, spread([1.0]), None) is None
 
 
+def paced(count: int, **samples: list[Sample]) -> list[Row]:
+    shown = (figures.CPU_PER_TOKEN, figures.PACE_KEPT)
+    return rows_of(replace(SMALL, name=f"paced-{count}", figures=shown), samples)
+
+
+def cost(cpu_us: float, pace: float = 100.0) -> Sample:
+    return Sample(values={"cpu_us_per_token": cpu_us, "pace_kept": pace})
+
+
 def test_growth_is_the_ratio_of_each_repeat():
-    few = rows_of(replace(SMALL, name="paced-10"), {"prosa": [sample(100), sample(100)]})
-    many = rows_of(replace(SMALL, name="paced-300"), {"prosa": [sample(50), sample(100)]})
+    rows = [*paced(10, prosa=[cost(50), cost(50)]), *paced(300, prosa=[cost(100), cost(50)])]
 
-    (growth,) = growth_rows([*few, *many])
+    (growth,) = derived_rows(rows)
 
-    assert (growth.system, growth.value.values) == ("prosa", (2.0, 1.0))
+    assert (growth.system, growth.figure, growth.value.values) == ("prosa", "growth", (2.0, 1.0))
 
 
-def make_report(rows: list[Row], problems: list[Problem]) -> Report:
-    return Report(
-        profile="quick",
-        started="2026-01-02T03:04:05+00:00",
-        commit=commit(),
-        machine=machine(),
-        versions=versions(),
-        duration_s=1.0,
-        notes={"ceiling": 1.0},
-        systems={"naive": "naive loop"},
-        scenarios=(Described(name="small", title="a small run", how=""),),
-        rows=tuple(rows),
-        problems=tuple(problems),
-    )
+def test_the_cost_of_many_is_held_against_the_naive_loop_where_it_keeps_pace():
+    rows = [
+        *paced(40, naive=[cost(220)]),
+        *paced(100, naive=[cost(200, pace=98)]),
+        *paced(300, naive=[cost(120, pace=60)], prosa=[cost(40), cost(50)]),
+    ]
+
+    (against,) = derived_rows(rows)
+
+    assert (against.figure, against.value.values) == ("against_kept", (5.0, 4.0))
 
 
 def test_a_report_can_be_read_back(tmp_path: Path):
     problems = problems_of(SMALL, {"naive": [sample(100, "1 of 2 tokens lost, 0 doubled, 0 out of order")]})
-    report = make_report(rows_of(SMALL, {"naive": [sample(100)]}), problems)
+    rows, started = rows_of(SMALL, {"naive": [sample(100)]}), dt.datetime(2026, 1, 2, 3, 4, 5, tzinfo=dt.UTC)
+    report = describe("quick", rows, problems, {"ceiling": 1.0}, started, systems={"naive": "n"}, scenarios=[SMALL])
 
     path = write(report, tmp_path / "results")
 
@@ -263,7 +256,10 @@ def test_both_profiles_measure_the_same_things():
 def test_every_bar_is_about_a_figure_that_is_measured():
     measured = {(scenario.name, figure.key) for scenario in plan(full=True) for figure in scenario.figures}
 
-    assert {(bar.scenario, bar.figure.key) for bar in BARS} <= measured | {("growth", "growth")}
+    assert {(bar.scenario, bar.figure.key) for bar in BARS} <= measured | {
+        ("growth", "growth"),
+        ("growth", "against_kept"),
+    }
 
 
 @pytest.mark.parametrize(
