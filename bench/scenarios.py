@@ -66,7 +66,7 @@ def _throughput(full: bool) -> Scenario:
             figures.REDIS_SENT,
             figures.REDIS_HELD,
         ),
-        runs={"direct": size(5000), "naive": naive, "naive-redis": size(50), "prosa": size(3000), OTHERS: naive},
+        runs={"direct": size(5000), "naive": naive, "naive-redis": size(50), "prosa": size(2000), OTHERS: naive},
     )
 
 
@@ -90,7 +90,7 @@ def _paced(count: int, full: bool) -> Scenario:
         figures=_PACED,
         runs=dict.fromkeys(("naive", "prosa", OTHERS, *(["direct"] if count == 300 else [])), LoadRun(steady)),
         warm_up=False,
-        most_repeats=(3 if full else 2) if count in (10, 300) else 1,
+        most_repeats=3 if full and count in (10, 300) else 2 if count == 300 else 1,
     )
 
 
@@ -105,9 +105,9 @@ def _first_token(full: bool) -> tuple[Scenario, ...]:
         Scenario(
             name=name,
             title=f"time to first token added, {title}",
-            how=f"Answers of 8 tokens at 100 a second, a pause of {pause_ms} ms in the mean, starts spread over as long "
-            "as the longest; what follows counts. Added: the time to the "
-            "first token less the upstream's own part, which it stamps.",
+            how=f"Answers of 8 tokens at 100 a second, a pause of {pause_ms} ms in the mean, starts spread over as "
+            "long as the longest; what follows counts. Added: the time to the first token less the upstream's own part, "
+            "which it stamps.",
             figures=_ADDED,
             runs=dict.fromkeys(
                 ("direct", "naive", "naive-redis", "prosa", OTHERS),
@@ -118,7 +118,7 @@ def _first_token(full: bool) -> tuple[Scenario, ...]:
                 ),
             ),
             warm_up=False,
-            most_repeats=2 if full or name == "first-token-20" else 1,
+            most_repeats=2 if full else 1,
         )
         for name, (count, pause_ms, title) in sizes.items()
     )
