@@ -30,7 +30,7 @@ mutants: ## seed bugs into a cluster and show that the chaos checker sees each (
 	@scripts/setup dev
 	@.venv/bin/python -m tests.chaos.mutants $(ARGS)
 
-bench: ## measure speed beside a naive loop (1-2 minutes; ARGS=--full for the long run)
+bench: ## measure speed beside a naive loop (five minutes; ARGS=--full for twenty, which docs/performance.md shows)
 	@scripts/setup dev
 	@.venv/bin/python -m bench $(ARGS)
 

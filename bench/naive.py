@@ -16,11 +16,12 @@ from redis.asyncio import Redis
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, StreamingResponse
-from starlette.routing import Route
+from starlette.routing import Route, WebSocketRoute
+from starlette.websockets import WebSocket
 
 
 class NaiveChat:
-    """Three handlers over one SDK client."""
+    """The handlers over one SDK client."""
 
     def __init__(self, model: AsyncOpenAI, redis: Redis | None) -> None:
         self._model = model
@@ -42,6 +43,12 @@ class NaiveChat:
         """Answer token by token, as server-sent events."""
         question = await request.json()
         return StreamingResponse(self._tokens(question), media_type="text/event-stream")
+
+    async def hold(self, socket: WebSocket) -> None:
+        """Keep a WebSocket open."""
+        await socket.accept()
+        async for _ in socket.iter_text():
+            pass
 
     async def _tokens(self, question: dict[str, str]) -> AsyncIterator[str]:
         stream = await self._model.chat.completions.create(
@@ -67,6 +74,7 @@ def build(upstream: str, redis_url: str | None) -> Starlette:
             Route("/health", chat.health),
             Route("/chat", chat.chat, methods=["POST"]),
             Route("/chat/stream", chat.stream, methods=["POST"]),
+            WebSocketRoute("/ws", chat.hold),
         ]
     )
 

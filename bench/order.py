@@ -12,7 +12,8 @@ from itertools import pairwise
 
 import msgspec
 
-_ORDER = re.compile(rb"bench\(id=(\w+) tokens=(\d+) rate=(\d+) ttft_ms=(\d+)\)")
+_ORDER = re.compile(rb"bench\(id=(\w+) tokens=(\d+) rate=(\d+) ttft_ms=(\d+)( tool)?\)")
+_TOOL_RESULT = re.compile(rb'"role": ?"tool"')
 
 
 class Order(msgspec.Struct, frozen=True, kw_only=True):
@@ -24,10 +25,13 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     """Tokens a second; 0: as fast as the reader reads."""
     ttft_ms: int = 0
     """From the request's last byte to the first token."""
+    tool: bool = False
+    """A tool is called first; the text answers its result."""
 
     def text(self) -> str:
         """Give the order as the words of a user."""
-        return f"bench(id={self.id} tokens={self.tokens} rate={self.rate} ttft_ms={self.ttft_ms})"
+        tool = " tool" if self.tool else ""
+        return f"bench(id={self.id} tokens={self.tokens} rate={self.rate} ttft_ms={self.ttft_ms}{tool})"
 
 
 class Token(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,6 +42,8 @@ class Token(msgspec.Struct, frozen=True, kw_only=True):
     sent_us: int | None = None
     asked_us: int | None = None
     """When the upstream had read the request; only the first token says it."""
+    called_us: int | None = None
+    """When the upstream had sent the tool call that came before; only the first token after one says it."""
 
 
 def parse_order(body: bytes) -> Order:
@@ -46,13 +52,18 @@ def parse_order(body: bytes) -> Order:
     found = _ORDER.match(body, start) if start >= 0 else None
     if found is None:
         raise ValueError("the request holds no order such as bench(id=1 tokens=10 rate=0 ttft_ms=0)")
-    name, tokens, rate, ttft_ms = found.groups()
-    return Order(id=name.decode(), tokens=int(tokens), rate=int(rate), ttft_ms=int(ttft_ms))
+    name, tokens, rate, ttft_ms, tool = found.groups()
+    return Order(id=name.decode(), tokens=int(tokens), rate=int(rate), ttft_ms=int(ttft_ms), tool=tool is not None)
 
 
-def first_token(sent_us: int, asked_us: int) -> str:
+def has_tool_result(body: bytes) -> bool:
+    """Whether a tool has answered since the last order of a request's body."""
+    return _TOOL_RESULT.search(body, body.rfind(b"bench(")) is not None
+
+
+def first_token(sent_us: int, asked_us: int, called_us: int | None = None) -> str:
     """Write token 0."""
-    return f"0.{sent_us}.{asked_us} "
+    return f"0.{sent_us}.{asked_us} " if called_us is None else f"0.{sent_us}.{asked_us}.{called_us} "
 
 
 def paced_token(index: int, sent_us: int) -> str:
@@ -97,4 +108,5 @@ def _token(word: str, received_us: int) -> Token:
         received_us=received_us,
         sent_us=int(times[0]) if times else None,
         asked_us=int(times[1]) if len(times) > 1 else None,
+        called_us=int(times[2]) if len(times) > 2 else None,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import socket
 import subprocess
 import time
@@ -87,6 +88,11 @@ class Process:
             if child.is_running():
                 child.kill()
 
+    @property
+    def pid(self) -> int:
+        """The process's id."""
+        return self._child.pid
+
     def wait_for_port(self, port: int, timeout_s: float = 20.0) -> None:
         """Wait until somebody listens on `port`. Raises RuntimeError with the end of the log where nobody does."""
         deadline = time.monotonic() + timeout_s
@@ -103,8 +109,7 @@ class Process:
         tree = [psutil.Process(self._child.pid), *_children(self._child.pid)]
         server_s = redis_s = 0.0
         for process in tree:
-            times = process.cpu_times()
-            used = times.user + times.system
+            used = _cpu_s(process)
             if _is_redis(process):
                 redis_s += used
             else:
@@ -129,6 +134,15 @@ def read_line(stream: IO[str]) -> str:
     if not line:
         raise RuntimeError("a process of the bench ended before it said anything")
     return line
+
+
+def _cpu_s(process: psutil.Process) -> float:
+    """Give the CPU seconds of one process, to the nanosecond on Linux: what /proc says comes in steps of 10 ms."""
+    if platform.system() == "Linux":
+        # The clock of another process, as clock_getcpuclockid(3) makes its id.
+        return time.clock_gettime((~process.pid << 3) | 2)
+    times = process.cpu_times()
+    return float(times.user + times.system)
 
 
 def _children(pid: int) -> list[psutil.Process]:

@@ -12,12 +12,17 @@ from typing import Final
 
 import msgspec
 
+from bench.catalogue import AGAINST_KEPT, CPU_PER_TOKEN, GROWTH, PACE_KEPT
 from bench.figures import Spread, spread
+from bench.measures import Figure, Sample, Scenario
 from bench.processes import ROOT
-from bench.scenarios import Figure, Measured, Scenario
 
 YARDSTICK: Final = "naive"
 """The system against which ratios are given."""
+KEPT: Final = 97.0
+"""Per cent of the pace from which on it counts as kept: the pauses' chance moves it by two or so."""
+FLOOR: Final = "direct"
+"""The upstream without a server between: no ratio is given, it serves nobody."""
 
 _PACKAGES: Final = (
     "uvicorn",
@@ -38,10 +43,21 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     scenario: str
     system: str
     figure: str
+    """The figure's key (bench/catalogue.py)."""
+    name: str = ""
+    """The figure's name for a reader; empty: its key."""
     unit: str
     value: Spread
     times_better: float | None
     """Against the naive loop of the same run; None for the naive loop itself and where it has no such figure."""
+
+
+class Described(msgspec.Struct, frozen=True, kw_only=True):
+    """A scenario as it was run."""
+
+    name: str
+    title: str
+    how: str
 
 
 class Problem(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,20 +71,25 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True):
 class Report(msgspec.Struct, frozen=True, kw_only=True):
     """A whole run."""
 
-    schema: int = 1
+    schema: int = 2
     profile: str
     started: str
     commit: str
     machine: dict[str, str]
     versions: dict[str, str]
+    duration_s: float
     notes: dict[str, float]
+    systems: dict[str, str]
+    """Titles by name."""
+    scenarios: tuple[Described, ...]
     rows: tuple[Row, ...]
     problems: tuple[Problem, ...]
 
 
-def rows_of(scenario: Scenario, measured: Mapping[str, Sequence[Measured]]) -> list[Row]:
-    """Read a scenario's figures out of the repeats of each system."""
+def rows_of(scenario: Scenario, measured: Mapping[str, Sequence[Sample]]) -> list[Row]:
+    """Read a scenario's figures out of the repeats of each system. A system with a problem has none: they are void."""
     rows: list[Row] = []
+    measured = {name: repeats for name, repeats in measured.items() if not any(one.problems for one in repeats)}
     for figure in scenario.figures:
         spreads = {name: _spread(figure, repeats) for name, repeats in measured.items()}
         yardstick = spreads.get(YARDSTICK)
@@ -76,10 +97,11 @@ def rows_of(scenario: Scenario, measured: Mapping[str, Sequence[Measured]]) -> l
             Row(
                 scenario=scenario.name,
                 system=name,
-                figure=figure.name,
+                figure=figure.key,
+                name=figure.name,
                 unit=figure.unit,
                 value=found,
-                times_better=None if name == YARDSTICK else times_better(figure, found, yardstick),
+                times_better=None if name in (YARDSTICK, FLOOR) else times_better(figure, found, yardstick),
             )
             for name, found in spreads.items()
             if found is not None
@@ -87,43 +109,100 @@ def rows_of(scenario: Scenario, measured: Mapping[str, Sequence[Measured]]) -> l
     return rows
 
 
-def problems_of(scenario: Scenario, measured: Mapping[str, Sequence[Measured]]) -> list[Problem]:
+def derived_rows(rows: Sequence[Row]) -> list[Row]:
+    """Give what is read from several paced scenarios together, repeat by repeat.
+
+    How the CPU per token changes from 10 conversations to 300; and how many times cheaper it is at 300 than that of
+    the naive loop at the most conversations at which it still keeps pace.
+    """
+    costs = {(row.system, row.scenario): row.value for row in rows if row.figure == CPU_PER_TOKEN.key}
+    derived: list[Row] = []
+    for system in dict.fromkeys(row.system for row in rows):
+        many = costs.get((system, "paced-300"))
+        if many is None:
+            continue
+        if (few := costs.get((system, "paced-10"))) is not None:
+            ratios = [after / before for before, after in zip(few.values, many.values, strict=False)]
+            derived.append(_derived(system, GROWTH, spread(ratios)))
+        if system != YARDSTICK and (kept := _naive_at_pace(rows)) is not None:
+            derived.append(_derived(system, AGAINST_KEPT, spread([kept.median / cost for cost in many.values])))
+    return derived
+
+
+def _derived(system: str, figure: Figure, value: Spread) -> Row:
+    return Row(
+        scenario="growth",
+        system=system,
+        figure=figure.key,
+        name=figure.name,
+        unit=figure.unit,
+        value=value,
+        times_better=None,
+    )
+
+
+def _naive_at_pace(rows: Sequence[Row]) -> Spread | None:
+    """Give the naive loop's CPU per token at the largest size at which its tokens come as they were sent."""
+    naive = {(row.scenario, row.figure): row.value for row in rows if row.system == YARDSTICK}
+    for scenario in ("paced-300", "paced-100", "paced-40", "paced-10"):
+        pace, cost = naive.get((scenario, PACE_KEPT.key)), naive.get((scenario, CPU_PER_TOKEN.key))
+        if pace is not None and cost is not None and pace.median >= KEPT:
+            return cost
+    return None
+
+
+def problems_of(scenario: Scenario, measured: Mapping[str, Sequence[Sample]]) -> list[Problem]:
     """List what went wrong in a scenario."""
     return [
         Problem(scenario=scenario.name, system=name, what=what)
         for name, repeats in measured.items()
         for one in repeats
-        for what in one.result.problems
+        for what in one.problems
     ]
 
 
 def times_better(figure: Figure, found: Spread, yardstick: Spread | None) -> float | None:
     """Say how many times better a median is than the yardstick's; None where there is nothing to compare."""
-    if yardstick is None or not yardstick.median or not found.median:
+    if yardstick is None or not yardstick.median or not found.median or figure.better == "neither":
         return None
     ratio = found.median / yardstick.median
     return ratio if figure.better == "higher" else 1 / ratio
 
 
-def _spread(figure: Figure, repeats: Sequence[Measured]) -> Spread | None:
-    values = [value for one in repeats if (value := figure.read(one)) is not None]
+def _spread(figure: Figure, repeats: Sequence[Sample]) -> Spread | None:
+    values = [value for one in repeats if (value := one.values.get(figure.key)) is not None]
     return spread(values) if values else None
 
 
 def describe(
-    profile: str, rows: Sequence[Row], problems: Sequence[Problem], notes: dict[str, float], started: dt.datetime
+    profile: str,
+    rows: Sequence[Row],
+    problems: Sequence[Problem],
+    notes: dict[str, float],
+    started: dt.datetime,
+    *,
+    systems: Mapping[str, str],
+    scenarios: Sequence[Scenario],
 ) -> Report:
-    """Put a report together with what it was run on."""
+    """Put a report together, now, with what it was run on. `systems` holds titles by name."""
     return Report(
         profile=profile,
         started=started.isoformat(timespec="seconds"),
-        commit=_commit(),
-        machine={"system": platform.platform(), "processor": _processor(), "python": platform.python_version()},
+        commit=commit(),
+        machine=machine(),
         versions={name: importlib.metadata.version(name) for name in _PACKAGES},
+        duration_s=round((dt.datetime.now(dt.UTC) - started).total_seconds(), 1),
         notes=notes,
+        systems=dict(systems),
+        scenarios=tuple(Described(name=one.name, title=one.title, how=one.how) for one in scenarios),
         rows=tuple(rows),
         problems=tuple(problems),
     )
+
+
+def machine() -> dict[str, str]:
+    """Say what this was run on."""
+    return {"system": platform.platform(), "processor": _processor(), "python": platform.python_version()}
 
 
 def write(report: Report, folder: Path) -> Path:
@@ -135,24 +214,7 @@ def write(report: Report, folder: Path) -> Path:
     return path
 
 
-def table(scenario: Scenario, rows: Sequence[Row], titles: Mapping[str, str]) -> str:
-    """Draw a scenario's figures: a line per system and figure, medians with their lowest and highest repeat."""
-    lines = [f"\n{scenario.title}"]
-    for row in rows:
-        value = f"{_number(row.value.median)} {row.unit}".rjust(14)
-        apart = f"({_number(row.value.low)} to {_number(row.value.high)})".ljust(22)
-        ratio = "" if row.times_better is None else f"{row.times_better:.2f}x naive"
-        lines.append(f"  {row.figure:<26}{titles[row.system]:<36}{value}  {apart}{ratio}".rstrip())
-    return "\n".join(lines)
-
-
-def _number(value: float) -> str:
-    if value >= 100:
-        return f"{value:,.0f}"
-    return f"{value:.2f}" if value >= 1 else f"{value:.3f}"
-
-
-def _commit() -> str:
+def commit() -> str:
     """Give the commit, with `-dirty` where the tree differs from it; `none` outside a repository."""
     run = subprocess.run(
         ["git", "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"],

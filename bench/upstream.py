@@ -13,14 +13,18 @@ import json
 import re
 import time
 from functools import lru_cache
-from typing import Final, cast
+from typing import ClassVar, Final, cast
 
 import uvloop
 
-from bench.order import Order, first_token, paced_token, parse_order, plain_token
+from bench.order import Order, first_token, has_tool_result, paced_token, parse_order, plain_token
 
 _PIECE_TOKENS: Final = 64
 """Tokens of an unthrottled answer that go out in one write."""
+
+TOOL: Final = "sales_query"
+"""What an order with a tool calls: one of the demo's, over data that lies on this machine."""
+TOOL_ARGUMENTS: Final = {"metrics": ["deals"]}
 
 _HEAD: Final = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
 _LENGTH: Final = re.compile(rb"content-length: *(\d+)", re.IGNORECASE)
@@ -44,7 +48,19 @@ def token_chunk(text: str) -> bytes:
 
 def ending(tokens: int, with_usage: bool) -> bytes:
     """Encode the end of a streamed answer."""
-    parts = [_chunk(_PREFIX + '{"index":0,"delta":{},"finish_reason":"stop"}]}')]
+    return _ending("stop", tokens, with_usage)
+
+
+def tool_call(order: Order, with_usage: bool) -> bytes:
+    """Encode a streamed answer that is one call of `TOOL`, with its end."""
+    function = {"name": TOOL, "arguments": json.dumps(TOOL_ARGUMENTS)}
+    call = {"index": 0, "id": f"call_{order.id}", "type": "function", "function": function}
+    choice = {"index": 0, "delta": {"role": "assistant", "tool_calls": [call]}, "finish_reason": None}
+    return _chunk(_PREFIX + json.dumps(choice) + "]}") + _ending("tool_calls", 10, with_usage)
+
+
+def _ending(reason: str, tokens: int, with_usage: bool) -> bytes:
+    parts = [_chunk(_PREFIX + '{"index":0,"delta":{},"finish_reason":"' + reason + '"}]}')]
     if with_usage:
         parts.append(_chunk(_PREFIX + '],"usage":' + _usage(tokens) + "}"))
     parts.append(_chunk("[DONE]"))
@@ -64,7 +80,9 @@ def _pieces(tokens: int) -> tuple[bytes, ...]:
 
 
 class Upstream(asyncio.Protocol):
-    """One connection: requests one after the other."""
+    """One connection: requests one after the other. `called` is when tools were called, by order, for all of them."""
+
+    called: ClassVar[dict[str, int]] = {}
 
     def __init__(self) -> None:
         self._buffer = bytearray()
@@ -119,10 +137,16 @@ class Upstream(asyncio.Protocol):
             self._complete(order, asked_us)
             return
         with_usage = b'"include_usage":true' in compact
-        if order.rate == 0:
+        if order.tool and not has_tool_result(body):
+            self._transport.write(_HEAD + tool_call(order, with_usage))
+            self.called[order.id] = _now_us()
+        elif order.rate == 0:
             self._task = asyncio.get_running_loop().create_task(self._burst(order, asked_us, with_usage))
         else:
             self._schedule(order, asked_us, with_usage)
+
+    def _first(self, order: Order, asked_us: int) -> bytes:
+        return _HEAD + token_chunk(first_token(_now_us(), asked_us, self.called.pop(order.id, None)))
 
     def _whole(self, body: str, status: str) -> None:
         data = body.encode()
@@ -145,7 +169,7 @@ class Upstream(asyncio.Protocol):
     async def _burst(self, order: Order, asked_us: int, with_usage: bool) -> None:
         if order.ttft_ms:
             await asyncio.sleep(order.ttft_ms / 1000)
-        self._transport.write(_HEAD + token_chunk(first_token(_now_us(), asked_us)))
+        self._transport.write(self._first(order, asked_us))
         for piece in _pieces(order.tokens):
             if not self._resume.is_set():
                 await self._resume.wait()
@@ -158,7 +182,7 @@ class Upstream(asyncio.Protocol):
 
         def send(index: int) -> None:
             if index == 0:
-                self._transport.write(_HEAD + token_chunk(first_token(_now_us(), asked_us)))
+                self._transport.write(self._first(order, asked_us))
             else:
                 self._transport.write(token_chunk(paced_token(index, _now_us())))
             if index + 1 < order.tokens:

@@ -12,7 +12,7 @@ import asyncio
 import math
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from hiredis import pack_command
 from loguru import logger
@@ -202,9 +202,7 @@ class Link:
                 reply = await connection.read_response(disable_decoding=True, timeout=math.inf)
             except NoScriptError:
                 call = self._sent.popleft()
-                packed = pack_command(
-                    (b"EVAL", call.script.text, b"1", call.partition_prefix, self.instance, *call.arguments)
-                )
+                packed = _pack(b"EVAL", call.script.text, b"1", call.partition_prefix, self.instance, *call.arguments)
                 self._sent.append(call)
                 await connection.send_packed_command([packed], check_health=False)
             except ReadOnlyError:
@@ -253,7 +251,12 @@ def info_fields(text: bytes) -> dict[bytes, bytes]:
 
 async def _load_scripts(connection: AbstractConnection) -> None:
     await connection.send_packed_command(
-        [pack_command((b"SCRIPT", b"LOAD", script.text)) for script in scripts.ALL], check_health=False
+        [_pack(b"SCRIPT", b"LOAD", script.text) for script in scripts.ALL], check_health=False
     )
     for _ in scripts.ALL:
         await connection.read_response(disable_decoding=True)
+
+
+def _pack(*arguments: Argument) -> bytes:
+    """RESP: an array of bulk strings."""
+    return cast(bytes, pack_command(arguments))  # type: ignore[arg-type]  # hiredis' types know tuples of one only

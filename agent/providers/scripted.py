@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, assert_never
@@ -87,24 +88,23 @@ class ScriptedProvider:
     """Plays scripts in order and remembers what it was asked.
 
     `requests` are all requests, `open_streams` those that are streaming now, `closed_early` counts streams that
-    were left before their end. A call without a script left raises ProviderError, not retryable.
+    were left before their end. A call without a script left raises ProviderError, not retryable. With `repeat` the
+    scripts begin again after the last, for ever, and `requests` stays empty: it would grow as long as it is asked.
     """
 
-    def __init__(self, scripts: Sequence[Sequence[Item]], *, name: str = "scripted") -> None:
+    def __init__(self, scripts: Sequence[Sequence[Item]], *, name: str = "scripted", repeat: bool = False) -> None:
         self.name = name
         self.requests: list[ModelRequest] = []
         self.open_streams = 0
         self.closed_early = 0
-        self._scripts = list(scripts)
+        self._scripts = deque(scripts)
+        self._repeat = repeat
         self._calls = 0
 
     @asynccontextmanager
     async def stream(self, request: ModelRequest) -> AsyncIterator[AsyncIterator[ModelEvent]]:
         """Play the next script."""
-        self.requests.append(request)
-        if not self._scripts:
-            raise ProviderError("the scripted provider has no script left", retryable=False)
-        play = self._play(self._scripts.pop(0), request.model)
+        play = self._play(self._next(request), request.model)
         self.open_streams += 1
         whole = False
         try:
@@ -117,6 +117,16 @@ class ScriptedProvider:
 
     async def close(self) -> None:
         """Nothing to free."""
+
+    def _next(self, request: ModelRequest) -> Sequence[Item]:
+        if not self._repeat:
+            self.requests.append(request)
+        if not self._scripts:
+            raise ProviderError("the scripted provider has no script left", retryable=False)
+        if self._repeat:
+            self._scripts.rotate(-1)
+            return self._scripts[-1]
+        return self._scripts.popleft()
 
     async def _play(self, script: Sequence[Item], model: str) -> AsyncGenerator[ModelEvent, None]:
         for item in script:

@@ -45,6 +45,9 @@ class ChatConversation:
             answer.problem = f"status {status}: {body[:200]!r}"
         return answer
 
+    def stop(self) -> None:
+        """Let it come: it is short."""
+
     def close(self) -> None:
         """Hang up."""
         self._connection.close()

@@ -20,6 +20,10 @@ class Answer(msgspec.Struct, kw_only=True):
     pieces: list[tuple[str, int]] = []
     ended_us: int = 0
     problem: str | None = None
+    is_cut: bool = False
+    """The client stopped it: its beginning came, and that in order."""
+    tool_ms: int | None = None
+    """How long its tools took, as the server says."""
 
 
 class Conversation(Protocol):
@@ -31,6 +35,10 @@ class Conversation(Protocol):
 
     async def ask(self, text: str) -> Answer:
         """Ask and wait for the answer's end. What went wrong is in the answer's `problem`."""
+        ...
+
+    def stop(self) -> None:
+        """End the answer that is under way, if there is one: `ask` returns what came of it as cut."""
         ...
 
     def close(self) -> None:

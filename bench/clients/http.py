@@ -10,10 +10,11 @@ _END_OF_HEAD: Final = b"\r\n\r\n"
 
 
 class HttpConnection(asyncio.Protocol):
-    """A keep-alive connection. `on_body` gets each part of the body, dechunked."""
+    """A keep-alive connection. `on_body` gets each part of the body, dechunked; `bearer` is sent as its token."""
 
-    def __init__(self, on_body: Callable[[bytes], None]) -> None:
+    def __init__(self, on_body: Callable[[bytes], None], *, bearer: str = "bench") -> None:
         self._on_body = on_body
+        self._bearer = bearer
         self._buffer = b""
         self._in_body = False
         self._left: int | None = None
@@ -42,7 +43,7 @@ class HttpConnection(asyncio.Protocol):
         self._ended = asyncio.get_running_loop().create_future()
         head = (
             f"POST {path} HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\n"
-            f"authorization: Bearer bench\r\ncontent-length: {len(body)}\r\n\r\n"
+            f"authorization: Bearer {self._bearer}\r\ncontent-length: {len(body)}\r\n\r\n"
         )
         self._transport.write(head.encode() + body)
         return await self._ended

@@ -64,6 +64,7 @@ class StreamConversation:
         self._text = text
         self._rest = b""
         self._answer = Answer(asked_us=0)
+        self._is_stopping = False
         self._connection = HttpConnection(self._take)
 
     async def open(self) -> None:
@@ -77,11 +78,17 @@ class StreamConversation:
         try:
             status = await self._connection.post(self._path, self._body(self._user, text))
         except ConnectionError as error:
-            answer.problem = str(error)
+            answer.is_cut = self._is_stopping
+            answer.problem = None if self._is_stopping else str(error)
         else:
             answer.problem = None if status == 200 else f"status {status}"
         answer.ended_us = now_us()
         return answer
+
+    def stop(self) -> None:
+        """Hang up: such a server ends an answer that nobody reads."""
+        self._is_stopping = True
+        self._connection.close()
 
     def close(self) -> None:
         """Hang up."""

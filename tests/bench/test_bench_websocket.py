@@ -9,7 +9,8 @@ import pytest
 from websockets.asyncio.server import Server, ServerConnection, serve
 
 from bench.ceiling import websocket_tokens_per_s
-from bench.clients.websocket import FrameReader, ProsaConversation, client_frame
+from bench.clients.frames import FrameReader, client_frame
+from bench.clients.websocket import ProsaConversation
 
 
 def server_frame(payload: bytes, *, opcode: int = 1, final: bool = True) -> bytes:
