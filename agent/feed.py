@@ -1,7 +1,8 @@
 """What one run writes, in order: deltas gather while an append is under way, and one append at a time is awaited.
 
-The first delta of a step goes out at once; later ones wait for a tick that all runs of the process share, the longer the
-slower the log is. Events other than deltas, and journal entries, do not wait. A feed owns one task, from entering to leaving.
+The first delta of a step goes out at once; later ones wait for a tick that all runs of the process share, the longer
+the slower the log is. Events other than deltas, and journal entries, do not wait. A feed owns one task, from entering
+to leaving.
 """
 
 from __future__ import annotations

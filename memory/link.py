@@ -56,7 +56,7 @@ class _Call:
 
     def packed(self, instance: bytes) -> bytes:
         """The command as it goes out."""
-        return pack_command((b"EVALSHA", self.script.digest, b"1", self.partition_prefix, instance, *self.arguments))
+        return _pack(b"EVALSHA", self.script.digest, b"1", self.partition_prefix, instance, *self.arguments)
 
 
 class Link:
