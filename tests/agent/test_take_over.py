@@ -57,9 +57,15 @@ class Mortal(FakeWriter):
         self._after()
         return reply
 
-    async def end(self, events: Sequence[Event], history: HistoryEntry | None, record: TurnRecord) -> None:
+    async def end(
+        self,
+        events: Sequence[Event],
+        history: HistoryEntry | None,
+        record: TurnRecord,
+        journal: Sequence[JournalEntry] = (),
+    ) -> None:
         self._before()
-        await super().end(events, history, record)
+        await super().end(events, history, record, journal)
         self._after()
 
     def _before(self) -> None:
