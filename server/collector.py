@@ -3,7 +3,7 @@
 Its own thresholds, 700, 10 and 10, look through every connection there is a dozen times while 10,000 arrive, for up
 to half a second each, in which nobody is served: 234 ms at the 99th percentile of a delta's age beside 10,000 idle
 connections, 36 ms with these (tests/server/many_connections.py). What an ended WebSocket leaves behind is in cycles
-(uvicorn's protocol and its scope, websockets' parser), about 60 objects each; so ended ones are counted.
+(uvicorn's protocol, its transport, websockets' parser), about 45 objects each; so ended ones are counted.
 """
 
 from __future__ import annotations
