@@ -44,7 +44,7 @@ class IdleRun(msgspec.Struct, frozen=True, kw_only=True):
             most = settled_bytes(there.process)
             held = idlers.ask(ping=True) - _FEW
             many = self._paced(there, place, f"{name}m")
-            share = server_share(there, self.window_s)
+            share = server_share(there.process, self.window_s)
             last = idlers.ask(ping=True) - _FEW
         problems = [] if held == last == self.most else [f"of {self.most} connections {held}, later {last} answered"]
         few_us, many_us = few.values["cpu_us_per_token"], many.values["cpu_us_per_token"]
