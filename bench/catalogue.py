@@ -40,10 +40,8 @@ CPU_FEW_IDLE: Final = _figure("cpu_us_few_idle", "server CPU per token, 10 idle 
 CPU_MANY_IDLE: Final = _figure("cpu_us_many_idle", "server CPU per token, all idle beside", "us")
 CPU_OF_IDLE: Final = _figure("cpu_of_idle", "server core in use by the idle alone", "%")
 GROWTH_IDLE: Final = _figure("growth_idle", "growth of CPU per token with idle ones", "x", "neither")
-GROWTH: Final = _figure("growth", "CPU per token at 300 over that at 10", "x", "neither")
-AGAINST_KEPT: Final = _figure(
-    "against_kept", "CPU per token at 300, naive loop where it keeps pace over it", "x", "neither"
-)
+GROWTH: Final = _figure("growth", "CPU per token, 300 conversations over 10", "x", "neither")
+AGAINST_KEPT: Final = _figure("against_kept", "CPU per token, times less than naive at pace", "x", "neither")
 APPENDS_PER_S: Final = _figure("appends_per_s", "appends/s of a Redis core", "1/s", "higher")
 APPENDS_WALL: Final = _figure("appends_per_s_wall", "appends/s by the clock", "1/s", "higher")
 DELIVERED: Final = _figure("delivered_per_s", "events/s delivered, a core", "1/s", "higher")
