@@ -179,6 +179,7 @@ def _idle(full: bool) -> Scenario:
         figures=(
             figures.RSS_PER_CONNECTION,
             figures.RSS_OF_ALL,
+            figures.ANSWERED,
             figures.HELD,
             figures.CPU_FEW_IDLE,
             figures.CPU_MANY_IDLE,
