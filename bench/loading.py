@@ -13,7 +13,7 @@ import msgspec
 from bench.figures import Percentiles
 from bench.load import Load
 from bench.measures import Place, Sample
-from bench.processes import ROOT, Cores, CpuTime, pin, read_line
+from bench.processes import ROOT, Cores, CpuTime, Process, busy_s, pin, read_line
 from bench.reading import LoadResult
 from bench.systems import System
 from bench.valkey import Counters
@@ -24,6 +24,8 @@ class Spent(msgspec.Struct, frozen=True, kw_only=True):
 
     cpu: CpuTime
     redis: Counters | None
+    core_s: float
+    """What its cores were busy with, whoever kept them so."""
 
 
 class Measured(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,14 +59,14 @@ def measure(system: System, load: Load, name: str, cores: Cores, timeout_s: floa
         too_late.start()
         try:
             _expect(clients.stdout, "ready")
-            before = spent(system)
+            before = spent(system, cores)
             clients.stdin.write("go\n")
             clients.stdin.flush()
             if load.window_s:
                 _expect(clients.stdout, "steady")
-                before = spent(system)
+                before = spent(system, cores)
             _expect(clients.stdout, "over")
-            after = spent(system)
+            after = spent(system, cores)
             result = msgspec.json.decode(read_line(clients.stdout), type=LoadResult)
         except RuntimeError as error:
             raise RuntimeError(f"{system.name}: the clients failed, or were not done after {timeout_s} s") from error
@@ -80,28 +82,30 @@ def _expect(output: IO[str], word: str) -> None:
         raise RuntimeError(f"the clients said {line!r} where {word!r} was due")
 
 
-def spent(system: System) -> Spent:
+def spent(system: System, cores: Cores) -> Spent:
     """Read what a system has used so far; nothing for the upstream, which is not measured."""
+    core_s = busy_s(cores.server)
     if system.process is None:
-        return Spent(cpu=CpuTime(server_s=0.0, redis_s=0.0), redis=None)
+        return Spent(cpu=CpuTime(server_s=0.0, redis_s=0.0), redis=None, core_s=core_s)
     cpu = system.process.cpu()
     if system.redis is None:
-        return Spent(cpu=cpu, redis=None)
+        return Spent(cpu=cpu, redis=None, core_s=core_s)
     redis_s = cpu.redis_s + system.redis.process.cpu().redis_s
-    return Spent(cpu=CpuTime(server_s=cpu.server_s, redis_s=redis_s), redis=system.redis.counters())
+    return Spent(cpu=CpuTime(server_s=cpu.server_s, redis_s=redis_s), redis=system.redis.counters(), core_s=core_s)
 
 
-def server_share(system: System, seconds: float) -> float:
+def server_share(process: Process, seconds: float) -> float:
     """Give the per cent of a core that a server uses while nothing is asked of it."""
-    before = spent(system)
+    before = process.cpu().server_s
     time.sleep(seconds)
-    return (spent(system).cpu.server_s - before.cpu.server_s) / seconds * 100
+    return (process.cpu().server_s - before) / seconds * 100
 
 
 def sample_of(measured: Measured) -> Sample:
     """Read a load's figures (bench/catalogue.py)."""
     result, server_s = measured.result, measured.after.cpu.server_s - measured.before.cpu.server_s
     redis_s = measured.after.cpu.redis_s - measured.before.cpu.redis_s
+    core_s = measured.after.core_s - measured.before.core_s
     expected = measured.load.tokens_at_pace
     values = {
         "tokens_per_s": result.tokens / result.wall_s,
@@ -110,6 +114,7 @@ def sample_of(measured: Measured) -> Sample:
         "cpu_us_per_turn": _per(server_s * 1e6, result.turns),
         "redis_us_per_token": _per(redis_s * 1e6, result.tokens),
         "utilisation": server_s / result.wall_s * 100 or None,
+        "core_taken": max(0.0, core_s - server_s - redis_s) / result.wall_s * 100,
         "pace_kept": None if expected is None else result.tokens / expected * 100,
         **_percentiles("token", result.token_ms),
         **_percentiles("added", result.added_ms),

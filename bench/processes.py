@@ -40,6 +40,12 @@ def choose_cores() -> Cores:
     return Cores(server=(available[0],), others=tuple(available[1:]))
 
 
+def busy_s(cores: Sequence[int]) -> float:
+    """Give the CPU seconds that cores have been busy with anything, or taken from this machine by its host."""
+    times = psutil.cpu_times(percpu=True)
+    return float(sum(sum(times[core]) - times[core].idle - getattr(times[core], "iowait", 0.0) for core in cores))
+
+
 def free_port() -> int:
     """Give a port of this machine that nobody listens on now."""
     with socket.socket() as probe:

@@ -137,7 +137,7 @@ def _derived(system: str, figure: Figure, value: Spread) -> Row:
         name=figure.name,
         unit=figure.unit,
         value=value,
-        times_better=None,
+        times_better=value.median if figure == AGAINST_KEPT else None,
     )
 
 

@@ -21,13 +21,14 @@ _PACED = (
     figures.TOKEN_P99,
     figures.PACE_KEPT,
     figures.UTILISATION,
+    figures.CORE_TAKEN,
     figures.REDIS_PER_TOKEN,
     figures.REDIS_CALLS,
     figures.REDIS_COMMANDS,
     figures.REDIS_SENT,
     figures.REDIS_HELD,
 )
-_ADDED = (figures.ADDED_P50, figures.ADDED_P99, figures.UTILISATION, figures.CPU_PER_TURN)
+_ADDED = (figures.ADDED_P50, figures.ADDED_P99, figures.UTILISATION, figures.CORE_TAKEN, figures.CPU_PER_TURN)
 
 
 def plan(full: bool) -> tuple[Scenario, ...]:
@@ -60,6 +61,7 @@ def _throughput(full: bool) -> Scenario:
         figures=(
             figures.TOKENS_PER_S,
             figures.CPU_PER_TOKEN,
+            figures.CORE_TAKEN,
             figures.REDIS_PER_TOKEN,
             figures.REDIS_CALLS,
             figures.REDIS_COMMANDS,
@@ -106,8 +108,8 @@ def _first_token(full: bool) -> tuple[Scenario, ...]:
             name=name,
             title=f"time to first token added, {title}",
             how=f"Answers of 8 tokens at 100 a second, a pause of {pause_ms} ms in the mean, starts spread over as "
-            "long as the longest; what follows counts. Added: the time to the first token less the upstream's own part, "
-            "which it stamps.",
+            "long as the longest; what follows counts. Added: the time to the first token less the upstream's own "
+            "part, which it stamps.",
             figures=_ADDED,
             runs=dict.fromkeys(
                 ("direct", "naive", "naive-redis", "prosa", OTHERS),
@@ -150,7 +152,9 @@ def _rest(full: bool) -> Scenario:
     seconds = 5.0 if full else 2.0
 
     def run(place: Place, system: str, name: str) -> Sample:
-        return Sample(values={"idle_cpu": server_share(place.system(system), seconds)})
+        process = place.system(system).process
+        assert process is not None
+        return Sample(values={"idle_cpu": server_share(process, seconds)})
 
     return Scenario(
         name="rest",
@@ -175,6 +179,7 @@ def _idle(full: bool) -> Scenario:
         figures=(
             figures.RSS_PER_CONNECTION,
             figures.RSS_OF_ALL,
+            figures.ANSWERED,
             figures.HELD,
             figures.CPU_FEW_IDLE,
             figures.CPU_MANY_IDLE,

@@ -16,6 +16,8 @@ from bench.processes import Process
 from bench.systems import System
 
 _FEW: Final = 10
+_MANY: Final = 10_000
+"""What a node has to hold; fewer say nothing about it."""
 _SETTLED_WITHIN: Final = 0.002
 _SETTLE_S: Final = 1.0
 _SETTLE_TIMES: Final = 10
@@ -44,7 +46,7 @@ class IdleRun(msgspec.Struct, frozen=True, kw_only=True):
             most = settled_bytes(there.process)
             held = idlers.ask(ping=True) - _FEW
             many = self._paced(there, place, f"{name}m")
-            share = server_share(there, self.window_s)
+            share = server_share(there.process, self.window_s)
             last = idlers.ask(ping=True) - _FEW
         problems = [] if held == last == self.most else [f"of {self.most} connections {held}, later {last} answered"]
         few_us, many_us = few.values["cpu_us_per_token"], many.values["cpu_us_per_token"]
@@ -52,7 +54,8 @@ class IdleRun(msgspec.Struct, frozen=True, kw_only=True):
             values={
                 "rss_kb_per_connection": (some - before) / self.some / 1000,
                 "rss_kb_per_connection_of_all": (most - before) / self.most / 1000,
-                "held": float(min(held, last)),
+                "answered": min(held, last) / self.most * 100,
+                "held": float(min(held, last)) if self.most >= _MANY else None,
                 "cpu_us_few_idle": few_us,
                 "cpu_us_many_idle": many_us,
                 "growth_idle": many_us / few_us if many_us and few_us else None,

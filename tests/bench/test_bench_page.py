@@ -91,7 +91,7 @@ def test_a_part_is_drawn_from_the_file_that_is_named(results: Path):
     assert after.startswith("a\n<!-- bars run.json -->\n")
     assert after.endswith("<!-- /bars -->\nz\n")
     assert "| about throughput: tokens/s | 33.60x | 235,000 µs | 7,000 µs | 30x naive | **PASS** |" in after
-    assert "| CPU per token at 300 over that at 10 |  | 1.00 | 1.00 | 1 ± 0.15 | **PASS** |" in after
+    assert "| CPU per token, 300 conversations over 10 |  | 1.00 | 1.00 | 1 ± 0.15 | **PASS** |" in after
     assert "not measured" in after
     assert drawn(after, {}, results) == after
 

@@ -47,7 +47,7 @@ def test_every_reader_on_both_nodes_gets_every_event_once_and_in_order(place: Pl
 def test_idle_connections_are_counted_by_their_answers(place: Place):
     sample = IdleRun(some=8, most=12, window_s=0.4)(place, "prosa", "idle")
 
-    assert (sample.problems, sample.values["held"]) == ((), 12.0)
+    assert (sample.problems, sample.values["answered"], sample.values["held"]) == ((), 100.0, None)
 
 
 def test_a_node_with_the_scripted_provider_answers_a_chat_over_and_over(place: Place):
