@@ -33,13 +33,12 @@ _CLOSE_S: Final = 2.0
 
 
 def tick_s(round_trip_s: float) -> float:
-    """How long deltas gather at least: 10 ms; 50 after an append that took over 5 ms, 100 after one over 20 ms.
+    """How long deltas gather: twice as long as the last append took, from 10 to 100 ms.
 
-    So that the log's own speed, not the number of tokens, sets the rate of appends.
+    So that the log's own speed, not the number of tokens, sets the rate of appends. In proportion and not in steps: the
+    appends of all runs go out together, and a step to larger batches made them slower, which kept them large.
     """
-    if round_trip_s > 0.020:
-        return 0.100
-    return 0.050 if round_trip_s > 0.005 else 0.010
+    return min(max(0.010, 2 * round_trip_s), 0.100)
 
 
 class Feed:
