@@ -46,6 +46,7 @@ AGAINST_KEPT: Final = _figure("against_kept", "CPU per token, times less than na
 APPENDS_PER_S: Final = _figure("appends_per_s", "appends/s of a Redis core", "1/s", "higher")
 APPENDS_WALL: Final = _figure("appends_per_s_wall", "appends/s by the clock", "1/s", "higher")
 DELIVERED: Final = _figure("delivered_per_s", "events/s delivered, a core", "1/s", "higher")
+DELIVERED_SINGLY: Final = _figure("delivered_singly_per_s", "the same, one event an append", "1/s", "higher")
 TOKENS_DELIVERED: Final = _figure("tokens_delivered_per_s", "tokens/s of a turn delivered, a core", "1/s", "higher")
 FIRST_READER_P50: Final = _figure("first_reader_p50_ms", "first reader's latency p50", "ms")
 FIRST_READER_P99: Final = _figure("first_reader_p99_ms", "first reader's latency p99", "ms")

@@ -216,6 +216,7 @@ def _fan_out(readers: int, full: bool) -> Scenario:
         "reader's log is checked event by event.",
         figures=(
             figures.DELIVERED,
+            figures.DELIVERED_SINGLY,
             figures.TOKENS_DELIVERED,
             figures.FIRST_READER_P50,
             figures.FIRST_READER_P99,

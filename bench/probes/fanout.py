@@ -48,6 +48,9 @@ class FanOutRun(msgspec.Struct, frozen=True, kw_only=True):
             if self.rounds:
                 readers.ask(do="burst", rounds=2, events=_EVENTS_A_BATCH)
                 burst, burst_s = _counted(nodes, readers, do="burst", rounds=self.rounds, events=_EVENTS_A_BATCH)
+                singly, singly_s = _counted(nodes, readers, do="burst", rounds=self.rounds, events=1)
+                values["delivered_singly_per_s"] = singly["events"] / singly_s
+                problems += singly["problems"]
                 expected = self.rounds * _EVENTS_A_BATCH * self.readers
                 values["delivered_per_s"] = burst["events"] / burst_s
                 problems += burst["problems"]
