@@ -20,7 +20,7 @@ def main() -> None:
     scripted = ScriptedProvider([answer], repeat=True)
     # The entry point takes `build` from there when it is imported, which is after this.
     wiring.build = functools.partial(wiring.build, extra_providers={"scripted": scripted})
-    importlib.import_module("server.__main__").main()
+    importlib.import_module("server.serving").main()
 
 
 if __name__ == "__main__":
