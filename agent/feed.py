@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from types import TracebackType
 from typing import Final, Literal, Self
 
@@ -78,8 +78,9 @@ class Feed:
         self._idle.set()
         self._on_tick = False  # the next tick sends what gathers
         self._next_tick_s = 0.0
-        self._busy = False
-        self._journalling = False  # the append under way holds journal entries
+        self._appending: Awaitable[str | None] | None = None  # the append that is under way
+        self._journalling = False  # it holds journal entries
+        self._began_s = self._began_loop_s = 0.0  # when it began
         self._confirmed_s = self._loop.time()
         self._asks = False  # an append is wanted though there is nothing to append
         self._finishing = False
@@ -128,7 +129,7 @@ class Feed:
         if self._is_first:
             self._is_first = False
             self._send_now()
-        elif not (self._on_tick or self._busy):
+        elif not (self._on_tick or self._appending):
             self._send_at(self._next_tick_s)
 
     def resume_message(self, message_id: str, text: str, started_ms: int) -> None:
@@ -174,13 +175,13 @@ class Feed:
     def put_last(self, journal: JournalEntry) -> None:
         """Journal an entry with the turn's end, which is to follow at once; on the next tick where it does not."""
         self._journal.append(journal)
-        if not (self._on_tick or self._busy):
+        if not (self._on_tick or self._appending):
             self._send_at(self._next_tick_s)
 
     async def flush(self) -> None:
         """Return when all that was given is in the log. Raises what an append raised."""
         self._close_delta()
-        if self.failure is None and (self._events or self._journal or self._busy):
+        if self.failure is None and (self._events or self._journal or self._appending):
             self._send_now()
             await self._idle.wait()
         if self.failure is not None:
@@ -252,28 +253,37 @@ class Feed:
         self._ticker.at(max(when_s, self._loop.time()), self._tick)
 
     def _tick(self) -> None:
+        """Append now, not when the task has its turn: what all runs append on a tick goes out together."""
         if self._on_tick:  # else it went out meanwhile, with something that did not wait
             self._send_now()
+            self._begin()
 
     async def _pump(self) -> None:
-        while not self._finishing:
+        while True:
             await self._wake.wait()
             self._wake.clear()
-            self._close_delta()
-            if not (self._events or self._journal or self._asks) or self._finishing:
-                self._settle()
-                continue
-            events, journal = self._events, self._journal
-            self._events, self._journal, self._asks = [], [], False
-            if not await self._append(events, journal):
+            if not self._finishing:
+                self._begin()
+            if self._appending is not None and not await self._appended(self._appending):
+                return
+            if self._finishing:
                 return
             self._settle()
 
-    async def _append(self, events: list[Event], journal: list[JournalEntry]) -> bool:
-        self._busy, self._journalling = True, bool(journal)
-        began_s, began_loop_s = self._clock.monotonic_s(), self._loop.time()
+    def _begin(self) -> None:
+        """Begin to append what there is, unless an append is under way; the task waits for it."""
+        self._close_delta()
+        if self._appending is not None or not (self._events or self._journal or self._asks):
+            return
+        events, journal = self._events, self._journal
+        self._events, self._journal, self._asks = [], [], False
+        self._journalling = bool(journal)
+        self._began_s, self._began_loop_s = self._clock.monotonic_s(), self._loop.time()
+        self._appending = self._writer.append(events, journal)
+
+    async def _appended(self, appending: Awaitable[str | None]) -> bool:
         try:
-            cancelled_by = await self._writer.append(events, journal)
+            cancelled_by = await appending
         except asyncio.CancelledError:
             raise
         except Exception as error:  # noqa: BLE001 - the task's outer edge: the run is told, and raises it or stops
@@ -284,9 +294,9 @@ class Feed:
             self._on_failure()
             return False
         finally:
-            self._busy = self._journalling = False
-        self._confirmed_s = began_loop_s
-        self._next_tick_s = began_loop_s + tick_s(self._clock.monotonic_s() - began_s)
+            self._appending, self._journalling = None, False
+        self._confirmed_s = self._began_loop_s
+        self._next_tick_s = self._began_loop_s + tick_s(self._clock.monotonic_s() - self._began_s)
         if cancelled_by is not None:
             self._on_cancel(cancelled_by)
         return True
@@ -309,7 +319,7 @@ class Feed:
         if self._task is None:
             return
         task, self._task = self._task, None
-        if not self._busy:
+        if self._appending is None:
             task.cancel()
             await asyncio.wait([task])
             return

@@ -57,7 +57,7 @@ def start_valkey(stack: ExitStack, cores: Cores, folder: Path, name: str) -> Val
     socket = data / "valkey.sock"
     command = [str(get_binary_path()), "--port", "0", "--unixsocket", str(socket), "--dir", str(data)]
     options = ["--save", "", "--appendonly", "yes", "--appendfsync", "everysec"]
-    process = stack.enter_context(Process([*command, *options], cores=cores.server, log=data / "log"))
+    process = stack.enter_context(Process([*command, *options], cores=cores.others, log=data / "log"))
     valkey = Valkey(process, socket)
     _wait(valkey)
     stack.callback(valkey.client.close)

@@ -397,10 +397,10 @@ class TurnWriter(Protocol):
     Every write checks fence and nonce; StaleRun means: stop, another run goes on.
     """
 
-    async def append(self, events: Sequence[Event], journal: Sequence[JournalEntry] = ()) -> str | None:
+    def append(self, events: Sequence[Event], journal: Sequence[JournalEntry] = ()) -> Awaitable[str | None]:
         """Append events to the session's log and entries to the turn's journal, together.
 
-        Gives who cancelled the turn, or None.
+        It may be on its way when this returns, and has to be awaited. Gives who cancelled the turn, or None.
         """
         ...
 

@@ -122,35 +122,33 @@ class Database:
         """
         if self._calls.silent_s() > CALL_PATIENCE_S:
             raise BackendError("Redis is away at the moment; try again.")
-        reply = await self._call(self._calls, script, partition, arguments, retry, CALL_PATIENCE_S)
+        prefix = self.keys.prefix(partition)
+        sent = self._calls.call(script, prefix, arguments, patience_s=CALL_PATIENCE_S, retry=retry)
+        reply = await _reply(script, sent)
         if self._fsync is not None and script.promises and reply[0] in _PROMISES:
             await self._fsync.reached(self._calls.instance)
         return reply
 
-    async def write(self, script: Script, partition: int, *arguments: Argument) -> Reply:
-        """Run one of a run's idempotent writes, over the connection that keeps them in order."""
-        return await self._call(self._writes, script, partition, arguments, True, WRITE_PATIENCE_S)
+    def write(self, script: Script, partition: int, *arguments: Argument) -> Awaitable[Reply]:
+        """Run one of a run's idempotent writes, over the connection that keeps them in order.
 
-    async def _call(
-        self,
-        link: Link,
-        script: Script,
-        partition: int,
-        arguments: Sequence[Argument],
-        retry: bool,
-        patience_s: float,
-    ) -> Reply:
+        It is on its way when this returns; awaiting it gives the reply.
+        """
         prefix = self.keys.prefix(partition)
-        try:
-            reply = await link.call(script, prefix, arguments, patience_s=patience_s, retry=retry)
-        except LinkLost as error:
-            raise BackendError("The connection to Redis was lost; try again.") from error
-        except TimeoutError as error:
-            raise BackendError("Redis does not answer at the moment; try again.") from error
-        except ResponseError as error:
-            logger.error("redis.refused", script=script.name, error=str(error))
-            raise BackendError("Something went wrong on our side; try again.") from error
-        return cast(Reply, reply)
+        sent = self._writes.call(script, prefix, arguments, patience_s=WRITE_PATIENCE_S, retry=True)
+        return _reply(script, sent)
+
+
+async def _reply(script: Script, sent: asyncio.Future[Any]) -> Reply:
+    try:
+        return cast(Reply, await sent)
+    except LinkLost as error:
+        raise BackendError("The connection to Redis was lost; try again.") from error
+    except TimeoutError as error:
+        raise BackendError("Redis does not answer at the moment; try again.") from error
+    except ResponseError as error:
+        logger.error("redis.refused", script=script.name, error=str(error))
+        raise BackendError("Something went wrong on our side; try again.") from error
 
 
 async def _mend_append_only_file(connection: AbstractConnection, instance: bytes) -> None:

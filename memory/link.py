@@ -88,6 +88,8 @@ class Link:
         self._work = asyncio.Event()
         self._down_since: float | None = None
         self._over = False
+        self._loop: asyncio.AbstractEventLoop | None = None
+        """Known while it runs: asking for the running loop costs a system call in Python 3.11."""
 
     def silent_s(self) -> float:
         """For how long Redis has given no sign of life although it should have: away, or an answer is due."""
@@ -104,7 +106,7 @@ class Link:
         With `retry` it is sent again, in its order, where the connection was lost before the reply came; else the
         future gets LinkLost then.
         """
-        loop = asyncio.get_running_loop()
+        loop = self._loop or asyncio.get_running_loop()
         future: asyncio.Future[Any] = loop.create_future()
         if self._over:
             future.set_exception(LinkLost("the connection to Redis was closed"))
@@ -116,6 +118,7 @@ class Link:
     async def run(self) -> None:
         """Connect, serve, and connect again, until cancelled; what is called afterwards fails."""
         self._over = False
+        self._loop = asyncio.get_running_loop()
         try:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._stay_connected(), name=f"redis-{self.name}")

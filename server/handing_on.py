@@ -5,7 +5,7 @@ That call is in the journal and no tool has begun, so the next run repeats nothi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Literal
 
 from core.errors import BackendError
@@ -26,13 +26,17 @@ class HandingOnWriter:
         self._is_due = is_due
         self.handed_on = False
 
-    async def append(self, events: Sequence[Event], journal: Sequence[JournalEntry] = ()) -> str | None:
+    def append(self, events: Sequence[Event], journal: Sequence[JournalEntry] = ()) -> Awaitable[str | None]:
         """As `TurnWriter.append`; raises HandedOn after a write that ended a step.
 
         Where a tool was begun by the same write it is too late: the next run would not know that it never ran.
         """
-        cancelled_by = await self._writer.append(events, journal)
-        last = journal[-1] if journal else None
+        writing = self._writer.append(events, journal)
+        return self._written(writing, journal) if journal else writing
+
+    async def _written(self, writing: Awaitable[str | None], journal: Sequence[JournalEntry]) -> str | None:
+        cancelled_by = await writing
+        last = journal[-1]
         ends_a_step = isinstance(last, ModelCalled) and bool(last.calls)
         if cancelled_by is None and ends_a_step and self._is_due():
             self.handed_on = True

@@ -72,6 +72,7 @@ class Outbound:
         "_forget",
         "_has_room",
         "_is_due",
+        "_loop",
         "_reading",
         "_ready",
         "_replies",
@@ -94,6 +95,7 @@ class Outbound:
         self._ready: dict[str, Cursor] = {}  # with something in memory, oldest first
         self._behind: dict[str, Cursor] = {}  # whose log has to be read, next one first
         self._has_room: asyncio.Event | None = None  # made by the first one that waits
+        self._loop = asyncio.get_running_loop()  # asking each time is a system call in Python 3.11
         self._is_due = False  # `_flush` will be called
         self._sending: asyncio.Task[None] | None = None
         self._reading: asyncio.Task[None] | None = None
@@ -185,9 +187,9 @@ class Outbound:
                 self._begin_sending()
             elif not self._is_due and (self._replies or self._ready):
                 self._is_due = True
-                asyncio.get_running_loop().call_soon(self._flush)
+                self._loop.call_soon(self._flush)
         if self._behind and self._reading is None and self._closing is None:
-            self._reading = asyncio.get_running_loop().create_task(self._read(), name="connection.read")
+            self._reading = self._loop.create_task(self._read(), name="connection.read")
 
     def _tell_room(self) -> None:
         if self._has_room is not None and not self.is_full:
@@ -221,7 +223,7 @@ class Outbound:
         self._tell_room()
 
     def _begin_sending(self) -> None:
-        self._sending = asyncio.get_running_loop().create_task(self._send(), name="connection.send")
+        self._sending = self._loop.create_task(self._send(), name="connection.send")
 
     async def _send(self) -> None:
         try:

@@ -8,6 +8,7 @@ rebase wins, by its old epoch and instance.
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 import msgspec
@@ -45,14 +46,24 @@ class Gate:
         """
         return await self._checked(self._database.call, script, session, arguments)
 
-    async def write(self, script: Script, session: SessionRef, *arguments: Argument) -> Reply:
-        """The same over the link of runs' writes."""
-        return await self._checked(self._database.write, script, session, arguments)
+    def write(self, script: Script, session: SessionRef, *arguments: Argument) -> Awaitable[Reply]:
+        """The same over the link of runs' writes; it is on its way when this returns, and has to be awaited."""
+        partition = self._keys.of(session.session_id)
+        sent = self._database.write(script, partition, session.session_id, *arguments)
+        return self._checked(self._database.write, script, session, arguments, sent)
 
-    async def _checked(self, run: Any, script: Script, session: SessionRef, arguments: tuple[Argument, ...]) -> Reply:
+    async def _checked(
+        self,
+        run: Callable[..., Awaitable[Reply]],
+        script: Script,
+        session: SessionRef,
+        arguments: tuple[Argument, ...],
+        sent: Awaitable[Reply] | None = None,
+    ) -> Reply:
         partition = self._keys.of(session.session_id)
         for _ in range(_ATTEMPTS):
-            reply: Reply = await run(script, partition, session.session_id, *arguments)
+            reply = await (sent or run(script, partition, session.session_id, *arguments))
+            sent = None
             if reply[1] != session.session_id.encode():
                 logger.error("redis.foreign_reply", script=script.name, session_id=session.session_id)
                 raise BackendError("Something went wrong on our side; try again.")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, Literal, cast
 
 import msgspec
@@ -45,13 +45,16 @@ class RedisTurnWriter:
         self._ended = ended
         self._batch = 0
 
-    async def append(self, events: Sequence[Event], journal: Sequence[JournalEntry] = ()) -> str | None:
+    def append(self, events: Sequence[Event], journal: Sequence[JournalEntry] = ()) -> Awaitable[str | None]:
         """Append events and journal entries, together. Gives who cancelled the turn, or None."""
         bodies = [JSON.encode(event) for event in events]
-        entries, prompt = _apart(journal)
+        entries, prompt = _apart(journal) if journal else ((), ())
+        return self._appended(self._write(APPEND, len(bodies), *bodies, len(entries), *entries, *prompt), len(bodies))
+
+    async def _appended(self, writing: Awaitable[Reply], events: int) -> str | None:
         began_s = self._clock.monotonic_s()
-        reply = await self._write(APPEND, len(bodies), *bodies, len(entries), *entries, *prompt)
-        self._measure.emit(LogAppended(events=len(bodies), seconds=self._clock.monotonic_s() - began_s))
+        reply = await writing
+        self._measure.emit(LogAppended(events=events, seconds=self._clock.monotonic_s() - began_s))
         return reply[3].decode() or None
 
     async def park(
@@ -87,20 +90,15 @@ class RedisTurnWriter:
         await self._write(END, record.outcome, *kept, len(bodies), *bodies, len(entries), *entries, *prompt)
         self._ended(self._turn.session)
 
-    async def _write(self, script: Script, *arguments: Argument) -> Reply:
-        turn = self._turn
-        batch = self._batch + 1
+    def _write(self, script: Script, *arguments: Argument) -> Awaitable[Reply]:
+        """Number a write and send it; awaiting it gives its reply."""
+        turn, batch = self._turn, self._batch + 1
+        run = (turn.input.turn_id, turn.fence, turn.nonce, batch, turn.epoch)
+        return self._checked(script, batch, self._gate.write(script, turn.session, *run, *arguments))
+
+    async def _checked(self, script: Script, batch: int, writing: Awaitable[Reply]) -> Reply:
         try:
-            reply = await self._gate.write(
-                script,
-                turn.session,
-                turn.input.turn_id,
-                turn.fence,
-                turn.nonce,
-                batch,
-                turn.epoch,
-                *arguments,
-            )
+            reply = await writing
         except UserError as error:
             raise StaleRun("the session is not there any more") from error
         match reply[0]:

@@ -13,8 +13,8 @@ APPEND: Final = "memory/event_log/append.lua"
 END: Final = "memory/event_log/end.lua"
 EVERY_END_TWICE: Final = Edit(
     "memory/connection.py",
-    "return await self._call(self._writes, script, partition, arguments, True, WRITE_PATIENCE_S)",
-    'return [await self._call(self._writes, script, partition, arguments, True, WRITE_PATIENCE_S) for _ in range(1 + script.name.endswith("/end"))][0]',
+    "sent = self._writes.call(script, prefix, arguments, patience_s=WRITE_PATIENCE_S, retry=True)",
+    'sent = [self._writes.call(script, prefix, arguments, patience_s=WRITE_PATIENCE_S, retry=True) for _ in range(1 + script.name.endswith("/end"))][0]',
 )
 """No bug: as if the reply to each end of a turn were lost once, so that it is written again."""
 SLOW_TO_JOURNAL: Final = Edit(
