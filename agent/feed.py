@@ -33,12 +33,12 @@ _CLOSE_S: Final = 2.0
 
 
 def tick_s(round_trip_s: float) -> float:
-    """How long deltas gather: twice as long as the last append took, from 10 to 100 ms.
+    """How long deltas gather: twice as long as the last append took, from 10 to 50 ms.
 
     So that the log's own speed, not the number of tokens, sets the rate of appends. In proportion and not in steps: the
     appends of all runs go out together, and a step to larger batches made them slower, which kept them large.
     """
-    return min(max(0.010, 2 * round_trip_s), 0.100)
+    return min(max(0.010, 2 * round_trip_s), 0.050)
 
 
 class Feed:

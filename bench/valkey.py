@@ -50,14 +50,20 @@ class Valkey:
         )
 
 
-def start_valkey(stack: ExitStack, cores: Cores, folder: Path, name: str) -> Valkey:
-    """Start one with an append-only file, fsynced each second, on the server's core; `stack` ends it."""
+def start_valkey(stack: ExitStack, cores: Cores, folder: Path, name: str, *, is_server: bool = False) -> Valkey:
+    """Start one with an append-only file, fsynced each second; `stack` ends it.
+
+    It shares the cores of clients and upstream, for in production it has one of its own; where it is itself what is
+    measured (`is_server`), it has the server's core.
+    """
     data = folder / f"{name}-valkey"
     data.mkdir()
     socket = data / "valkey.sock"
     command = [str(get_binary_path()), "--port", "0", "--unixsocket", str(socket), "--dir", str(data)]
     options = ["--save", "", "--appendonly", "yes", "--appendfsync", "everysec"]
-    process = stack.enter_context(Process([*command, *options], cores=cores.others, log=data / "log"))
+    process = stack.enter_context(
+        Process([*command, *options], cores=cores.server if is_server else cores.others, log=data / "log")
+    )
     valkey = Valkey(process, socket)
     _wait(valkey)
     stack.callback(valkey.client.close)

@@ -27,7 +27,7 @@ class AppendRun(msgspec.Struct, frozen=True, kw_only=True):
     def __call__(self, place: Place, system: str, name: str) -> Sample:
         """Run on a Valkey of its own."""
         with ExitStack() as stack:
-            valkey = start_valkey(stack, place.cores, place.own_folder(name), "appends")
+            valkey = start_valkey(stack, place.cores, place.own_folder(name), "appends", is_server=True)
             appenders = [Appender(session=f"ses_{number:026d}", instance="I", epoch="e") for number in range(_SESSIONS)]
             for appender in appenders:
                 meta: dict[Field, Field] = {
