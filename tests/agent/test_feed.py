@@ -270,3 +270,18 @@ async def test_a_run_whose_turn_is_its_own_goes_on_after_asking(monkeypatch: pyt
         await feed.secure()
 
     assert writer.writes == [([], [])]
+
+
+async def test_a_thousand_tokens_during_an_append_cost_one_more_append_of_one_delta() -> None:
+    writer = FakeWriter()
+    writer.gate.clear()
+    async with make(writer) as feed:
+        feed.say("Ten")
+        await writer.began.wait()
+        for _ in range(1_000):
+            feed.say(" x")
+        writer.gate.set()
+        await feed.flush()
+
+    assert deltas(writer) == ["Ten", " x" * 1_000]
+    assert len(writer.writes) == 2
