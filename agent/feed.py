@@ -1,8 +1,8 @@
 """What one run writes, in order: deltas gather while an append is under way, and one append at a time is awaited.
 
 The first delta of a step goes out at once; later ones wait for a tick that all runs of the process share, the longer
-the slower the log is. Other events and journal entries do not wait, but for those that something follows at once. A feed owns one task, from entering
-to leaving.
+the slower the log is. Other events and journal entries do not wait, but for those that something follows at once. A
+feed owns one task, from entering to leaving.
 """
 
 from __future__ import annotations
