@@ -1,8 +1,8 @@
 """What one run writes, in order: deltas gather while an append is under way, and one append at a time is awaited.
 
 The first delta of a step goes out at once; later ones wait for a tick that all runs of the process share, the longer
-the slower the log is. Events other than deltas, and journal entries, do not wait. A feed owns one task, from entering
-to leaving.
+the slower the log is. Other events and journal entries do not wait, but for those that something follows at once. A
+feed owns one task, from entering to leaving.
 """
 
 from __future__ import annotations
@@ -172,11 +172,23 @@ class Feed:
             self._journal.append(journal)
         self._send_now()
 
-    def put_last(self, journal: JournalEntry) -> None:
-        """Journal an entry with the turn's end, which is to follow at once; on the next tick where it does not."""
-        self._journal.append(journal)
+    def put_soon(self, event: Event) -> None:
+        """Append an event with what follows it at once, such as the first text; on the next tick where nothing does."""
+        self._close_delta()
+        self._events.append(event)
         if not (self._on_tick or self._appending):
             self._send_at(self._next_tick_s)
+
+    def put_last(self, journal: JournalEntry) -> None:
+        """Journal an entry with the turn's end, which is to follow at once; on the next tick where it does not.
+
+        So does what was about to go out, where all of an answer came at once.
+        """
+        self._journal.append(journal)
+        if self._appending is None:
+            self._wake.clear()
+            if not self._on_tick:
+                self._send_at(self._next_tick_s)
 
     async def flush(self) -> None:
         """Return when all that was given is in the log. Raises what an append raised."""
@@ -261,6 +273,8 @@ class Feed:
     async def _pump(self) -> None:
         while True:
             await self._wake.wait()
+            if not self._wake.is_set():
+                continue  # it is left to the turn's end
             self._wake.clear()
             if not self._finishing:
                 self._begin()

@@ -61,7 +61,7 @@ async def _call_with_retries(run: Run, choice: ModelChoice, instruction: CallMod
         await run.feed.secure()
         call = _Call(run, choice, instruction)
         if attempt == 1:
-            run.feed.put(call.step_started())
+            run.feed.put_soon(call.step_started())
         try:
             await call.stream()
             return
@@ -94,7 +94,7 @@ class _Call:
     def __init__(self, run: Run, choice: ModelChoice, instruction: CallModel) -> None:
         self._run, self._choice, self._step = run, choice, instruction.step
         self._request = _request(run, choice, instruction)
-        self._input_tokens = count_tokens(self._request.messages, run.shared.counter)
+        self._input_tokens: int | None = None  # not counted where the provider reports it
         self._clock = run.shared.clock
         self._began_s = self._clock.monotonic_s()
         self._ttft_ms: int | None = None
@@ -184,6 +184,8 @@ class _Call:
         output = estimate_tokens(self._characters)
         if self._usage is not None and (self._finished is not None or self._usage.output >= output):
             return self._usage
+        if self._input_tokens is None:
+            self._input_tokens = count_tokens(self._request.messages, self._run.shared.counter)
         return Usage(input=self._input_tokens, output=output, total=self._input_tokens + output)
 
     def _cost(self, usage: Usage) -> int:

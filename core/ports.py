@@ -382,6 +382,14 @@ class TurnQueue(Protocol):
         """Call `call(by)` when that turn is cancelled, from any node; None: stop listening."""
         ...
 
+    def expect_end(self, turn_id: str, expected: bool) -> None:
+        """Whether somebody here is going to ask for the `status` of that turn as soon as it has ended.
+
+        A hint: where a run of this process writes the end, `status` then tells it without asking Redis. To be taken
+        back when it was asked for.
+        """
+        ...
+
     def writer(self, turn: TakenTurn) -> TurnWriter:
         """The handle by which this run writes."""
         ...

@@ -18,7 +18,6 @@ import traceback
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, TextIO
 
 import msgspec
@@ -40,10 +39,6 @@ _QUIET: Final = {
 }
 _SECRET_NAMES: Final = ("password", "secret", "token", "ticket", "api_key", "apikey", "authorization", "cookie")
 """Fields whose names end so are not shown, whatever they hold."""
-SHORT_CHARACTERS: Final = 64
-"""A text of so many is remembered as it is shown ..."""
-REMEMBERED: Final = 2_048
-"""... while it is among so many that were shown last."""
 _COLOURS: Final = {"WARNING": "\033[33m", "ERROR": "\033[31m", "CRITICAL": "\033[1;31m", "DEBUG": "\033[2m"}
 _DIM: Final = "\033[2m"
 _BOLD: Final = "\033[1m"
@@ -81,9 +76,16 @@ def configure_logs(
     _take_standard_logging(level.upper())
 
 
-def mask_prompt(text: str) -> str | None:
+class MaskedPrompt(str):
+    """A prompt as the log keeps it: a line need not mask it again."""
+
+    __slots__ = ()
+
+
+def mask_prompt(text: str) -> MaskedPrompt | None:
     """What the log keeps of a prompt, by `prompts` of `configure_logs`; for other places that keep prompts alike."""
-    return mask_by(text, _prompts)
+    masked = mask_by(text, _prompts)
+    return None if masked is None else MaskedPrompt(masked)
 
 
 def _sink(out: TextIO, line: Callable[[dict[str, Any], str | None], str]) -> Callable[[Message], None]:
@@ -108,7 +110,7 @@ def _fields(record: Record) -> dict[str, Any]:
         "event": _text(record["message"]),
     }
     for name, value in record["extra"].items():
-        if name == "prompt" and isinstance(value, str):
+        if name == "prompt" and isinstance(value, str) and not isinstance(value, MaskedPrompt):
             value = mask_prompt(value)
         if value is not None and name not in FIELDS_FIRST:
             fields[name] = _named(name, value)
@@ -120,16 +122,12 @@ def _time(record: Record) -> str:
 
 
 def _text(text: str) -> str:
-    """A text without secrets, and without lone surrogates, which no encoding of a stream can write."""
-    if len(text) <= SHORT_CHARACTERS:
-        return _short_text(text)
-    return redact(text).encode("utf-8", "replace").decode()
+    """A text without secrets, and without lone surrogates, which no encoding of a stream can write.
 
-
-@lru_cache(maxsize=REMEMBERED)
-def _short_text(text: str) -> str:
-    """The same: names, codes and ids stand in line after line, and the patterns cost 3 µs a text."""
-    return redact(text).encode("utf-8", "replace").decode()
+    None is remembered, however often it stands in lines: what users wrote must not outlive its line.
+    """
+    text = redact(text)
+    return text if text.isascii() else text.encode("utf-8", "replace").decode()
 
 
 def _named(name: str, value: Any) -> Any:

@@ -71,11 +71,23 @@ class TurnWait:
         `was_parked`: it was parked before this wait, which the caller knows; so it has to go on first. `is_new`: it
         was accepted after this wait began, so its end comes here as an event, and where it is need not be asked before.
         """
-        loop = asyncio.get_running_loop()
         self._resumed = not was_parked
+        if not is_new:
+            return await self._settled(sessions, principal, turn_id, timeout_s, 0.0)
+        sessions.queue.expect_end(turn_id, True)
+        try:
+            return await self._settled(sessions, principal, turn_id, timeout_s, min(timeout_s, RECHECK_S))
+        finally:
+            sessions.queue.expect_end(turn_id, False)
+
+    async def _settled(
+        self, sessions: Sessions, principal: Principal, turn_id: str, timeout_s: float, unasked_s: float
+    ) -> TurnStatus:
+        """The same; for `unasked_s` seconds at most it is not asked where the turn is, but waited for news."""
+        loop = asyncio.get_running_loop()
         deadline_s = loop.time() + timeout_s
-        if is_new:
-            await self._change(min(timeout_s, RECHECK_S))
+        if unasked_s > 0:
+            await self._change(unasked_s)
         while True:
             self._changed.clear()
             try:

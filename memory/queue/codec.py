@@ -114,11 +114,21 @@ def journal_of(principal: Principal, reply: Reply) -> TurnJournal:
     )
 
 
+def status_for(principal: Principal, status: TurnStatus) -> TurnStatus:
+    """A status, for that principal. Raises UserError `not_found` where it is not theirs."""
+    _check_owner(principal, status.session)
+    return status
+
+
 def _session_for(principal: Principal, reply: Reply) -> SessionRef:
     session = session_of(reply[2:5])
+    _check_owner(principal, session)
+    return session
+
+
+def _check_owner(principal: Principal, session: SessionRef) -> None:
     if session.tenant != principal.tenant or principal.user_id not in (None, session.user_id):
         raise no_such_turn()
-    return session
 
 
 def no_such_turn() -> UserError:

@@ -30,8 +30,9 @@ from memory.event_log.gate import Gate
 from memory.keys import cid_key
 from memory.queue.approvals import Approvals
 from memory.queue.cancelling import Cancelling
-from memory.queue.codec import journal_of, no_such_turn, readable, session_of, status_of
+from memory.queue.codec import journal_of, no_such_turn, readable, session_of, status_for, status_of
 from memory.queue.control import Control
+from memory.queue.ends import Ends
 from memory.queue.reaping import Reaping
 from memory.queue.replies import remembered_reply, reply_kept_s, unexpected
 from memory.queue.submitting import Submitting
@@ -74,6 +75,7 @@ class RedisTurnQueue:
         self._cancelling = Cancelling(database, gate, clock)
         self._submitting = Submitting(gate, clock, self._cancelling.cancel, control.submitting)
         self._approvals = Approvals(database, gate)
+        self._ends = Ends()
         self._reaping = Reaping(database, node=node, lease_ms=lease_ms)
         self._first_partition = itertools.cycle(range(self._keys.partitions))
 
@@ -239,12 +241,20 @@ class RedisTurnQueue:
         """Call `call(by)` when that turn is cancelled; None: stop listening."""
         self._control.on_cancel(turn_id, call)
 
+    def expect_end(self, turn_id: str, expected: bool) -> None:
+        """Whether somebody here is going to ask for that turn's status when it has ended."""
+        self._ends.expect(turn_id, expected)
+
     def writer(self, turn: TakenTurn) -> TurnWriter:
         """The handle by which this run writes."""
-        return RedisTurnWriter(self._gate, turn, clock=self._clock, measure=self._measure, ended=self._compactor.later)
+        return RedisTurnWriter(
+            self._gate, turn, clock=self._clock, measure=self._measure, ends=self._ends, ended=self._compactor.later
+        )
 
     async def status(self, principal: Principal, turn_id: str) -> TurnStatus:
         """Where a turn is."""
+        if (ended := await self._ends.find(turn_id)) is not None:
+            return status_for(principal, ended)
         return status_of(principal, await self._found(TURN, turn_id))
 
     async def journal(self, principal: Principal, turn_id: str) -> TurnJournal:

@@ -41,7 +41,18 @@ class RedisSessions:
         user = user_key(tenant, user_id)
         gone = ""
         for _ in range(_OPEN_ATTEMPTS):
-            reply = await self._database.call(NAME, self._keys.of(user), user, name, self._ids.new("ses"), gone)
+            epoch = self._ids.new("epoch")
+            reply = await self._database.call(
+                NAME,
+                self._keys.of(user),
+                user,
+                name,
+                self._ids.new("ses"),
+                gone,
+                tenant,
+                user_id,
+                epoch if self._keys.partitions == 1 else "",
+            )
             held = reply[2].decode()
             if held.startswith(OTHERS):
                 try:
@@ -50,12 +61,14 @@ class RedisSessions:
                     gone = held
                     continue
             session = SessionRef(session_id=held, tenant=tenant, user_id=user_id)
-            try:
-                reply = await self._gate.call(OPEN, session, tenant, user_id, name, self._ids.new("epoch"))
-            except SessionErased:
-                gone = held
-                continue
-            return SessionHead(session=session, epoch=reply[2].decode(), seq=int(reply[3]))
+            if len(reply) == 3:  # it lies in another partition, or something is the matter with it
+                try:
+                    opened = await self._gate.call(OPEN, session, tenant, user_id, name, epoch)
+                except SessionErased:
+                    gone = held
+                    continue
+                reply = [*reply, *opened[2:]]
+            return SessionHead(session=session, epoch=reply[3].decode(), seq=int(reply[4]))
         raise BackendError("The session is being erased; try again.")
 
     async def find(self, principal: Principal, session_id: str) -> SessionHead:

@@ -185,6 +185,8 @@ def _storable(value: Any) -> Any:
     """Replace what no database keeps in text: NUL (Postgres refuses it) and lone surrogates (no UTF-8 for them)."""
     match value:
         case str():
+            if value.isascii():  # most are, and a turn has two dozen of them
+                return value.replace("\0", "\ufffd") if "\0" in value else value
             return value.replace("\0", "\ufffd").encode("utf-8", "replace").decode()
         case dict():
             return {cast(str, _storable(key)): _storable(item) for key, item in value.items()}

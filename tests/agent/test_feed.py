@@ -166,6 +166,57 @@ async def test_finishing_gives_what_is_left_in_one_piece() -> None:
     assert writer.writes == []
 
 
+async def test_an_answer_that_came_at_once_is_left_to_the_turns_end() -> None:
+    writer = FakeWriter()
+    async with make(writer) as feed:
+        feed.put_soon(STEP)
+        feed.say("Ten")
+        feed.put_last(ENTRY)
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        events, journal = await feed.finish()
+
+    assert [str(event.__struct_config__.tag) for event in events] == [
+        "step.started",
+        "message.started",
+        "message.delta",
+    ]
+    assert journal == [ENTRY]
+    assert writer.writes == []
+
+
+async def test_an_answer_that_came_at_once_goes_out_on_the_tick_where_no_end_comes() -> None:
+    writer = FakeWriter()
+    async with make(writer) as feed:
+        feed.say("Ten")
+        feed.put_last(ENTRY)
+        async with asyncio.timeout(5):
+            await writer.until_journalled()
+
+    assert deltas(writer) == ["Ten"]
+
+
+async def test_an_event_that_something_follows_goes_out_with_it() -> None:
+    writer = FakeWriter()
+    async with make(writer) as feed:
+        feed.put_soon(STEP)
+        feed.say("Ten")
+        await writer.until(MessageDelta)
+
+    assert len(writer.writes) == 1
+    assert writer.types == ["step.started", "message.started", "message.delta"]
+
+
+async def test_an_event_that_nothing_follows_goes_out_on_the_tick() -> None:
+    writer = FakeWriter()
+    async with make(writer) as feed:
+        feed.put_soon(STEP)
+        async with asyncio.timeout(5):
+            await writer.until(StepStarted)
+
+    assert writer.types == ["step.started"]
+
+
 async def test_a_last_entry_after_which_no_end_comes_is_journalled_on_the_tick() -> None:
     writer = FakeWriter()
     async with make(writer) as feed:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
-from core.errors import UserError
+from core.errors import StaleRun, UserError
+from core.messages import UserMessage
 from core.turns import ApprovalAnswered, Principal, SessionRef, ToolBegun, ToolReturned, TurnRecord
 from memory.backends import Memory
 from tests.conformance.conftest import Nodes
@@ -154,3 +156,73 @@ async def test_only_the_prompts_of_a_sessions_last_turns_are_kept(nodes: Nodes) 
 
     with nodes.server.client() as client:
         assert len(client.keys("*}:k:*")) == 2
+
+
+async def test_an_end_that_is_waited_for_is_told_as_redis_tells_it(nodes: Nodes) -> None:
+    session = await open_session(nodes.one)
+    await nodes.one.queue.submit(said(session))
+    turn = await take_one(nodes.one)
+    nodes.one.queue.expect_end(turn.input.turn_id, True)
+    prompt = (UserMessage(content="oi"),)
+    called = msgspec.structs.replace(model_called(1, "olá"), prompt=prompt)
+
+    await nodes.one.queue.writer(turn).end(completed(turn, "m", "olá"), None, record_of(turn), [called])
+
+    told = await nodes.one.queue.status(ANA, turn.input.turn_id)
+    nodes.one.queue.expect_end(turn.input.turn_id, False)
+    assert told == await nodes.one.queue.status(ANA, turn.input.turn_id)
+    assert told == await nodes.two.queue.status(ANA, turn.input.turn_id)
+    assert told.prompt == prompt
+
+
+async def test_an_end_that_is_waited_for_is_nobody_elses(nodes: Nodes) -> None:
+    session = await open_session(nodes.one)
+    await nodes.one.queue.submit(said(session))
+    turn = await take_one(nodes.one)
+    nodes.one.queue.expect_end(turn.input.turn_id, True)
+
+    await nodes.one.queue.writer(turn).end(completed(turn, "m", "olá"), None, record_of(turn))
+
+    with pytest.raises(UserError):
+        await nodes.one.queue.status(Principal(tenant="default", name="bob", user_id="bob"), turn.input.turn_id)
+
+
+async def test_an_end_that_another_node_wrote_is_found_by_who_waits_for_it(nodes: Nodes) -> None:
+    session = await open_session(nodes.one)
+    await nodes.one.queue.submit(said(session))
+    turn = await take_one(nodes.two)
+    nodes.one.queue.expect_end(turn.input.turn_id, True)
+
+    await nodes.two.queue.writer(turn).end(completed(turn, "m", "olá"), None, record_of(turn))
+
+    assert (await nodes.one.queue.status(ANA, turn.input.turn_id)).state == "completed"
+
+
+async def test_the_end_of_a_taken_over_turn_is_told_with_what_the_run_before_was_sent(nodes: Nodes) -> None:
+    session = await open_session(nodes.one)
+    await nodes.one.queue.submit(said(session))
+    first = await take_one(nodes.one)
+    prompt = (UserMessage(content="oi"),)
+    called = msgspec.structs.replace(model_called(1, "olá"), prompt=prompt)
+    await nodes.one.queue.writer(first).append([], [called])
+    await nodes.one.queue.release(first)
+    heir = await take_one(nodes.two)
+    nodes.two.queue.expect_end(heir.input.turn_id, True)
+
+    await nodes.two.queue.writer(heir).end(completed(heir, "m", "olá"), None, record_of(heir))
+
+    assert (await nodes.two.queue.status(ANA, heir.input.turn_id)).prompt == prompt
+
+
+async def test_where_the_end_could_not_be_written_redis_is_asked(nodes: Nodes) -> None:
+    session = await open_session(nodes.one)
+    await nodes.one.queue.submit(said(session))
+    turn = await take_one(nodes.one)
+    nodes.one.queue.expect_end(turn.input.turn_id, True)
+    await nodes.one.queue.release(turn)
+    await take_one(nodes.two)
+
+    with pytest.raises(StaleRun):
+        await nodes.one.queue.writer(turn).end(completed(turn, "m", "olá"), None, record_of(turn))
+
+    assert (await nodes.one.queue.status(ANA, turn.input.turn_id)).state == "running"

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from loguru import logger
 
+from metrics import logs
 from metrics.logs import configure_logs, mask_prompt
 
 GOLDEN = Path(__file__).parent / "golden" / "log.jsonl"
@@ -256,6 +257,23 @@ def test_prompts_are_kept_as_the_operator_says(stream, prompts, kept):
 
     assert _lines(stream)[0].get("prompt") == kept
     assert mask_prompt("sou ana@x.com") == kept
+
+
+def test_what_a_line_said_is_not_kept_in_memory(stream):
+    configure_logs(stream=stream)
+
+    logger.info("turn.completed", prompt="Quanto?", user_id="ana")
+
+    remembering = [one for one in vars(logs).values() if hasattr(one, "cache_info")]
+    assert remembering == []
+
+
+def test_a_prompt_that_was_masked_is_shown_as_it_is(stream):
+    configure_logs(stream=stream)
+
+    logger.info("turn.completed", prompt=mask_prompt("sou ana@x.com"))
+
+    assert _lines(stream)[0]["prompt"] == "sou [email]"
 
 
 def test_configuring_twice_writes_each_line_once(stream):

@@ -20,6 +20,12 @@ class Turn:
     def __init__(self) -> None:
         self.state = "running"
         self.asked = asyncio.Event()
+        self.queue = self
+        self.expected: set[str] = set()
+
+    def expect_end(self, turn_id: str, expected: bool) -> None:
+        """Whether the end is waited for."""
+        (self.expected.add if expected else self.expected.discard)(turn_id)
 
     async def turn(self, principal: object, turn_id: str) -> TurnStatus:
         """Where it is now."""
@@ -51,11 +57,12 @@ async def test_where_a_new_turn_is_is_asked_only_when_it_has_ended() -> None:
     async with TurnWait(cast(Any, log), SESSION, Leaving()) as wait:
         waiting = asyncio.create_task(wait.until_ended(cast(Any, turn), DEVELOPER, "turn_1", 60, is_new=True))
         await asyncio.sleep(0.1)
-        was_asked = turn.asked.is_set()
+        was_asked, was_expected = turn.asked.is_set(), set(turn.expected)
         turn.state = "completed"
         log.readers[0].on_events("epoch_1", 1, 1, b'[{"type":"turn.completed"}]')
         status = await waiting
     assert (was_asked, status.state) == (False, "completed")
+    assert (was_expected, turn.expected) == ({"turn_1"}, set())
 
 
 async def test_a_new_turn_that_ended_before_it_was_waited_for_is_seen_at_once() -> None:
