@@ -14,8 +14,8 @@ CURSOR: Final = "server/cursor.py"
 TOPIC: Final = "memory/event_log/topic.py"
 GAP_IGNORED_BY_READER: Final = Edit(
     CURSOR,
-    "            if first > self._position + 1:\n                self._fall_behind()",
-    "            if False:\n                self._fall_behind()",
+    "            if first > self._position + 1:\n                is_gap = True",
+    "            if False:\n                is_gap = True",
 )
 """A reader that does not check either, so that what its source loses is lost."""
 
