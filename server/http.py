@@ -6,6 +6,7 @@ import functools
 import math
 from collections.abc import Awaitable, Callable
 from typing import Any, Final, TypeVar
+from weakref import WeakSet
 
 import msgspec
 from loguru import logger
@@ -23,6 +24,7 @@ BODY_BYTES: Final = 1024 * 1024
 Body = TypeVar("Body")
 Handler = Callable[[Request], Awaitable[Response]]
 _ENCODER: Final = msgspec.json.Encoder()
+_GUARDED: Final[WeakSet[Handler]] = WeakSet()
 
 
 class ErrorBody(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -71,7 +73,13 @@ def guarded(handler: Handler) -> Handler:
             logger.exception("request.failed", path=request.url.path)
             return error_response(BackendError("Something went wrong on our side; try again."))
 
+    _GUARDED.add(guard)
     return guard
+
+
+def is_guarded(handler: object) -> bool:
+    """Whether that is what `guarded` gave: nothing but a cancellation comes out of it."""
+    return handler in _GUARDED
 
 
 async def read_body(request: Request) -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
+from operator import attrgetter
 from typing import Any, TypeVar, cast
 
 import msgspec
@@ -22,6 +23,8 @@ _SAME_IN_TURNS = (
 )  # fmt: skip
 _SAME_IN_STEPS = ("step", "provider", "model", "cost_microusd", "duration_ms", "ttft_ms", "finish_reason")
 _SAME_IN_TOOL_CALLS = ("call_id", "step", "name", "failed", "code", "duration_ms")
+_same_in_turns, _same_in_steps = attrgetter(*_SAME_IN_TURNS), attrgetter(*_SAME_IN_STEPS)
+_TOKEN_COLUMNS = tuple((name, f"{name}_tokens") for name in Usage.__struct_fields__)
 _PERSONAL = ("user_id", "session_id", "retry_of", "answer_id", "trace_id")
 """Columns of `turns` that lead to a person; an erasure empties them."""
 
@@ -55,8 +58,10 @@ def span_rows(keyed: Iterable[tuple[tuple[str, ...], int]], columns: Sequence[st
 
 def turn_row(record: TurnRecord) -> Row:
     """The row of a turn."""
-    row = {name: getattr(record, name) for name in _SAME_IN_TURNS}
-    return _clean({**row, **_token_columns(record.usage), "answer_id": answer_id(record)})
+    row = dict(zip(_SAME_IN_TURNS, _same_in_turns(record), strict=True))
+    row |= _token_columns(record.usage)
+    row["answer_id"] = answer_id(record)
+    return _clean(row)
 
 
 def answer_id(record: TurnRecord) -> str | None:
@@ -77,7 +82,7 @@ def step_rows(record: TurnRecord) -> list[Row]:
             {
                 "turn_id": record.turn_id,
                 "position": position,
-                **{name: getattr(step, name) for name in _SAME_IN_STEPS},
+                **dict(zip(_SAME_IN_STEPS, _same_in_steps(step), strict=True)),
                 **_token_columns(step.usage),
             }
         )
@@ -167,7 +172,7 @@ def usage_of(row: Row) -> Usage:
 
 
 def _token_columns(usage: Usage) -> dict[str, int]:
-    return {f"{name}_tokens": getattr(usage, name) for name in Usage.__struct_fields__}
+    return {column: getattr(usage, name) for name, column in _TOKEN_COLUMNS}
 
 
 def _verdict(row: Row) -> dict[str, Any]:
@@ -178,15 +183,20 @@ def _verdict(row: Row) -> dict[str, Any]:
 
 
 def _clean(row: dict[str, Any]) -> Row:
-    return {name: _storable(value) for name, value in row.items()}
+    """The row, with what can be stored in place of what cannot; most values can, and a turn has fifty of them."""
+    for name, value in row.items():
+        if isinstance(value, str):
+            if not value.isascii() or "\0" in value:
+                row[name] = _storable(value)
+        elif isinstance(value, dict | list | tuple):
+            row[name] = _storable(value)
+    return row
 
 
 def _storable(value: Any) -> Any:
     """Replace what no database keeps in text: NUL (Postgres refuses it) and lone surrogates (no UTF-8 for them)."""
     match value:
         case str():
-            if value.isascii():  # most are, and a turn has two dozen of them
-                return value.replace("\0", "\ufffd") if "\0" in value else value
             return value.replace("\0", "\ufffd").encode("utf-8", "replace").decode()
         case dict():
             return {cast(str, _storable(key)): _storable(item) for key, item in value.items()}
