@@ -1,0 +1,34 @@
+"""The work that peers are measured on: scenarios of `python -m bench` as they are, and idle connections."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+from bench import scenarios
+from bench.measures import Scenario
+from bench.peers import chainlit, python_socketio
+from bench.probes.idle import IdleRun
+
+NAMES: Final = ("throughput", "paced-40", "first-token-20", "idle")
+_SOME, _MOST = 500, 1000
+"""Idle connections: fewer than in the bench itself, whose servers need less for each."""
+
+
+def plan() -> tuple[Scenario, ...]:
+    """Give the scenarios, in the sizes of the quick profile."""
+    every = {scenario.name: scenario for scenario in scenarios.plan(full=False)}
+    return tuple(_with_sockets(every[name]) if name == "idle" else every[name] for name in NAMES)
+
+
+def _with_sockets(idle: Scenario) -> Scenario:
+    """Take peers in whose clients stay connected."""
+    run = IdleRun(some=_SOME, most=_MOST, window_s=3.0)
+    names = ("naive", "prosa", chainlit.PEER.name, python_socketio.PEER.name)
+    title = f"idle connections, each with an open session: {_SOME} and {_MOST:,}"
+    how = (
+        f"Growth of the process's RSS by the first {_SOME}, settled; all {_MOST:,} answer a ping afterwards. Beside 10 "
+        "and beside all of them 40 conversations at 50 tokens/s. Naive: a bare Starlette WebSocket that stays open."
+    )
+    return msgspec.structs.replace(idle, title=title, how=how, runs=dict.fromkeys(names, run))
