@@ -42,7 +42,7 @@ def read_options(arguments: Sequence[str]) -> Options:
     parser = argparse.ArgumentParser(prog="python -m bench.peers", description=__doc__)
     parser.add_argument("--peers", nargs="+", choices=names, default=names, help="default: all")
     parser.add_argument("--scenarios", nargs="+", choices=NAMES, default=NAMES, help="default: all")
-    parser.add_argument("--repeats", type=int, default=3, help="default: 3")
+    parser.add_argument("--repeats", type=int, default=3, help="default: 3; idle connections are measured once")
     parser.add_argument("--results", type=Path, default=ROOT / "bench" / "results", help="folder for the JSON")
     given = parser.parse_args(arguments)
     return Options(

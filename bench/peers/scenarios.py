@@ -12,23 +12,29 @@ from bench.peers import chainlit, python_socketio
 from bench.probes.idle import IdleRun
 
 NAMES: Final = ("throughput", "paced-40", "first-token-20", "idle")
-_SOME, _MOST = 500, 1000
-"""Idle connections: fewer than in the bench itself, whose servers need less for each."""
+_SOME, _MOST = 2500, 5000
+"""Idle connections: half of the bench's full profile. Hundreds would fit into what the load before them freed."""
+_ALL_REPEATS: Final = 99
 
 
 def plan() -> tuple[Scenario, ...]:
-    """Give the scenarios, in the sizes of the quick profile."""
+    """Give the scenarios, in the sizes of the quick profile; all but idle connections are repeated as often as told."""
     every = {scenario.name: scenario for scenario in scenarios.plan(full=False)}
-    return tuple(_with_sockets(every[name]) if name == "idle" else every[name] for name in NAMES)
+    return tuple(
+        _with_sockets(every[name])
+        if name == "idle"
+        else msgspec.structs.replace(every[name], most_repeats=_ALL_REPEATS)
+        for name in NAMES
+    )
 
 
 def _with_sockets(idle: Scenario) -> Scenario:
     """Take peers in whose clients stay connected."""
     run = IdleRun(some=_SOME, most=_MOST, window_s=3.0)
     names = ("naive", "prosa", chainlit.PEER.name, python_socketio.PEER.name)
-    title = f"idle connections, each with an open session: {_SOME} and {_MOST:,}"
+    title = f"idle connections, each with an open session: {_SOME:,} and {_MOST:,}"
     how = (
-        f"Growth of the process's RSS by the first {_SOME}, settled; all {_MOST:,} answer a ping afterwards. Beside 10 "
-        "and beside all of them 40 conversations at 50 tokens/s. Naive: a bare Starlette WebSocket that stays open."
+        f"Growth of the process's RSS by the first {_SOME:,}, settled; all {_MOST:,} answer a ping afterwards. Beside "
+        "10 and beside all of them 40 conversations at 50 tokens/s. Naive: a bare Starlette WebSocket that stays open."
     )
     return msgspec.structs.replace(idle, title=title, how=how, runs=dict.fromkeys(names, run))
