@@ -34,7 +34,7 @@ bench: ## measure speed beside a naive loop (five minutes; ARGS=--full for twent
 	@scripts/setup dev
 	@.venv/bin/python -m bench $(ARGS)
 
-bench-peers: ## the same work on Chainlit, python-socketio, LiteLLM and Open WebUI (some 10 minutes; ARGS="--peers chainlit")
+bench-peers: ## the same work on Chainlit, python-socketio, LiteLLM and Open WebUI (eight minutes, and making these; ARGS="--peers chainlit")
 	@scripts/setup dev
 	@.venv/bin/python -m bench.peers $(ARGS)
 

@@ -113,6 +113,15 @@ def test_every_peer_is_in_every_scenario_and_only_those_with_sockets_hold_idle_o
     }
 
 
+def test_every_system_of_the_unthrottled_load_is_sent_the_same_answers():
+    (unthrottled,) = (scenario for scenario in plan() if scenario.name == "throughput")
+
+    runs = [unthrottled.run_of(system) for system in ("direct", "naive", "prosa", *(peer.name for peer in PEERS))]
+
+    assert runs[0] is not None
+    assert runs == [runs[0]] * len(runs)
+
+
 def test_a_dialect_from_outside_is_found_by_its_name():
     load = Load(name="a", dialect="bench.peers.chainlit:conversation", port=1, conversations=1, tokens=1)
 
