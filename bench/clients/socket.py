@@ -94,7 +94,6 @@ class WebSocket:
         """Connect. Raises ConnectionError where the server refuses."""
         loop = asyncio.get_running_loop()
         _, socket = await loop.create_connection(self._handshake, "127.0.0.1", self._port)
-        self._socket = socket
         await socket.upgraded
         self.is_open = True
 
@@ -136,7 +135,9 @@ class WebSocket:
             self._on_lost(why)
 
     def _handshake(self) -> Socket:
-        return Socket(self.receive, self.lost, target=self._target, subprotocol=self._subprotocol)
+        # Kept before a byte is read: a server may speak first, in the same read as the handshake.
+        self._socket = Socket(self.receive, self.lost, target=self._target, subprotocol=self._subprotocol)
+        return self._socket
 
     def _write(self, opcode: int, payload: bytes) -> None:
         assert self._socket is not None

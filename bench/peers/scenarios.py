@@ -1,4 +1,4 @@
-"""The work that peers are measured on: scenarios of `python -m bench`, with the same load for all where these differ."""
+"""The work that peers are measured on: scenarios of `python -m bench`, each with one load for all."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ NAMES: Final = ("throughput", "paced-40", "first-token-20", "idle")
 _SOME, _MOST = 2500, 5000
 """Idle connections: half of the bench's full profile. Hundreds would fit into what the load before them freed."""
 _TOKENS: Final = 300
-"""In an answer of the unthrottled load: what a turn costs, whatever its length, is shared by as many on every system."""
+"""In an answer of the unthrottled load: what a turn costs, whatever its length, is shared by as many everywhere."""
 _ALL_REPEATS: Final = 99
 
 

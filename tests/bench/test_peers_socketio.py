@@ -184,6 +184,38 @@ async def test_a_server_that_hangs_up_ends_the_answer_with_a_problem():
     assert [text for text, _ in answer.pieces] == ["0.5.3 "]
 
 
+async def test_a_server_that_speaks_in_the_same_write_as_the_handshake_is_answered():
+    heard: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+
+    async def serve_raw(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 101 Switching Protocols\r\n\r\n\x81\x01" + b"0")
+        heard.set_result(await reader.readexactly(2))
+        writer.close()
+
+    async with await asyncio.start_server(serve_raw, "127.0.0.1", 0) as server:
+        client = python_socketio.conversation(server.sockets[0].getsockname()[1], "ana")
+        with pytest.raises(ConnectionError):
+            await client.open()
+
+    assert heard.result()[0] == 0x81
+
+
+async def test_a_client_whose_handshake_is_not_yet_noticed_can_answer():
+    client = SocketIoConversation(python_socketio.APPLICATION, 0, "ana")
+    sent: list[bytes] = []
+
+    class Transport(asyncio.Transport):
+        def write(self, data: object) -> None:
+            sent.append(bytes(data))  # type: ignore[call-overload]
+
+    protocol = client._socket._handshake()
+    protocol.connection_made(Transport())
+    protocol.data_received(b"HTTP/1.1 101 Switching Protocols\r\n\r\n\x81\x01" + b"0")
+
+    assert len(sent) == 2
+
+
 def test_several_tokens_in_one_read_are_all_there():
     client = SocketIoConversation(python_socketio.APPLICATION, 0, "ana")
     frames = [event_packet("token", {"text": f"{index} "}) for index in range(3)]
