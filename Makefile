@@ -2,10 +2,10 @@
 # A setting may be given on the line: `make run PORT=9000 LLM_MODEL=openai:gpt-4.1-mini`.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check chaos mutants bench format lock static clean
+.PHONY: help setup run test check chaos mutants bench bench-peers format lock static clean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## make .venv with all that running, testing and measuring need
 	@scripts/setup dev
@@ -33,6 +33,10 @@ mutants: ## seed bugs into a cluster and show that the chaos checker sees each (
 bench: ## measure speed beside a naive loop (five minutes; ARGS=--full for twenty, which docs/performance.md shows)
 	@scripts/setup dev
 	@.venv/bin/python -m bench $(ARGS)
+
+bench-peers: ## the same work on Chainlit, python-socketio, LiteLLM and Open WebUI (eight minutes, and making these; ARGS="--peers chainlit")
+	@scripts/setup dev
+	@.venv/bin/python -m bench.peers $(ARGS)
 
 format: ## format the code and mend what can be mended
 	@scripts/setup dev

@@ -6,6 +6,7 @@ Told `{"hold": N}` it opens more until there are N; told `{"ping": true}` it pin
 from __future__ import annotations
 
 import asyncio
+import pkgutil
 import resource
 import sys
 from typing import Any, Final
@@ -14,17 +15,19 @@ import uvloop
 
 from bench.child import answer_all
 from bench.clients.socket import WebSocket
+from bench.clients.socketio import SocketIoConversation
 from bench.clients.websocket import ProsaConversation
 
 _AT_ONCE: Final = 50
 _PONG_TIMEOUT_S: Final = 30.0
+_Idler = WebSocket | ProsaConversation | SocketIoConversation
 
 
 class _Idlers:
     def __init__(self, dialect: str, port: int) -> None:
         self._dialect = dialect
         self._port = port
-        self._open: list[WebSocket | ProsaConversation] = []
+        self._open: list[_Idler] = []
 
     async def answer(self, question: dict[str, Any]) -> int:
         if "hold" in question:
@@ -43,9 +46,12 @@ class _Idlers:
             await asyncio.gather(*(one.open() for one in more))
             self._open.extend(more)
 
-    def _one(self, number: int) -> WebSocket | ProsaConversation:
+    def _one(self, number: int) -> _Idler:
         if self._dialect == "prosa":
             return ProsaConversation(self._port, f"idle-{number}")
+        if ":" in self._dialect:
+            made: SocketIoConversation = pkgutil.resolve_name(self._dialect)(self._port, f"idle-{number}")
+            return made
         return WebSocket(self._port)
 
 

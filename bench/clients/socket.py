@@ -68,14 +68,22 @@ class Socket(asyncio.Protocol):
 
 
 class WebSocket:
-    """One connection to `/ws`. `on_text` gets each message; `on_lost` says why no more comes."""
+    """One connection. `on_text` gets each message; `on_lost` says why no more comes; the rest is as with `Socket`."""
 
     def __init__(
-        self, port: int, on_text: Callable[[bytes], None] | None = None, on_lost: Callable[[str], None] | None = None
+        self,
+        port: int,
+        on_text: Callable[[bytes], None] | None = None,
+        on_lost: Callable[[str], None] | None = None,
+        *,
+        target: str = "/ws",
+        subprotocol: str = "prosa.v1",
     ) -> None:
         self.is_open = False
         self.pongs = 0
         self._port = port
+        self._target = target
+        self._subprotocol = subprotocol
         self._on_text = on_text
         self._on_lost = on_lost
         self._frames = FrameReader()
@@ -85,8 +93,7 @@ class WebSocket:
     async def open(self) -> None:
         """Connect. Raises ConnectionError where the server refuses."""
         loop = asyncio.get_running_loop()
-        _, socket = await loop.create_connection(lambda: Socket(self.receive, self.lost), "127.0.0.1", self._port)
-        self._socket = socket
+        _, socket = await loop.create_connection(self._handshake, "127.0.0.1", self._port)
         await socket.upgraded
         self.is_open = True
 
@@ -126,6 +133,11 @@ class WebSocket:
         self._answer_ping(alive=False)
         if self._on_lost is not None:
             self._on_lost(why)
+
+    def _handshake(self) -> Socket:
+        # Kept before a byte is read: a server may speak first, in the same read as the handshake.
+        self._socket = Socket(self.receive, self.lost, target=self._target, subprotocol=self._subprotocol)
+        return self._socket
 
     def _write(self, opcode: int, payload: bytes) -> None:
         assert self._socket is not None

@@ -1,0 +1,1 @@
+"""What runs in the environments of the peers, as scripts: it imports nothing of this repository."""
