@@ -106,7 +106,7 @@ def test_every_peer_is_in_every_scenario_and_only_those_with_sockets_hold_idle_o
 
     every = [peer.name for peer in PEERS]
     assert taking_part == {
-        "throughput": every,
+        "throughput-300": every,
         "paced-40": every,
         "first-token-20": every,
         "idle": ["chainlit", "python-socketio"],
@@ -114,7 +114,7 @@ def test_every_peer_is_in_every_scenario_and_only_those_with_sockets_hold_idle_o
 
 
 def test_every_system_of_the_unthrottled_load_is_sent_the_same_answers():
-    (unthrottled,) = (scenario for scenario in plan() if scenario.name == "throughput")
+    (unthrottled,) = (scenario for scenario in plan() if scenario.name == "throughput-300")
 
     runs = [unthrottled.run_of(system) for system in ("direct", "naive", "prosa", *(peer.name for peer in PEERS))]
 

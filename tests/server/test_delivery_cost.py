@@ -192,12 +192,12 @@ async def test_an_idle_connection_holds_no_queue_and_nothing_of_its_handshake(de
         gc.collect()
         return sum(type(thing).__name__ == kind for thing in gc.get_objects())
 
-    scopes = sum(isinstance(thing, dict) and "asgi" in thing for thing in gc.get_objects())
+    scopes = sum(type(thing) is dict and "asgi" in thing for thing in gc.get_objects())
     deques, protocols = count(deque.__name__), count("HttpToolsProtocol")
     crowd = Crowd(development_node.port)
     await crowd.join([f"holds-{number}" for number in range(40)])
     await loop_comes_round()
-    held = [thing for thing in gc.get_objects() if isinstance(thing, dict) and "asgi" in thing]
+    held = [thing for thing in gc.get_objects() if type(thing) is dict and "asgi" in thing]
     assert len(held) - scopes < 10
     assert count("deque") - deques < 40
     assert count("HttpToolsProtocol") - protocols < 10
