@@ -34,7 +34,7 @@ _ADDED = (figures.ADDED_P50, figures.ADDED_P99, figures.UTILISATION, figures.COR
 def plan(full: bool) -> tuple[Scenario, ...]:
     """Give the scenarios of the quick profile (a few minutes) or of the full one."""
     return (
-        _throughput(1000 if full else 500),
+        _throughput(500),
         _throughput(300, "throughput-300"),
         *(_paced(count, full) for count in (10, 40, 100, 300)),
         *_first_token(full),
