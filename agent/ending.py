@@ -8,13 +8,13 @@ from typing import Literal
 import msgspec
 
 from agent.approval_step import once_calls
-from agent.context import step_messages
+from agent.context import question, step_messages
 from agent.feed import BLANK_LINE
 from agent.loop import NEVER_RAN, OUTCOME_UNKNOWN, Finish
 from agent.run import Run
 from core.events import Event, ToolFailed, TurnCancelled, TurnCompleted, TurnEnd, TurnFailed
 from core.ids import trace_id
-from core.messages import AssistantMessage, Message, MessageStatus, ModelMessage, ToolMessage, UserMessage, content_text
+from core.messages import AssistantMessage, Message, MessageStatus, ModelMessage, ToolMessage
 from core.models import Usage
 from core.turns import HistoryEntry, ParkedEnding, ToolBegun, ToolReturned, ToolUse, TurnRecord
 
@@ -95,7 +95,7 @@ def history_entry(run: Run, finish: Finish) -> HistoryEntry:
     Each tool call has exactly one result (a synthetic one where it was cut), and the last message is the
     assistant's and not empty; what was stopped is marked.
     """
-    messages: list[ModelMessage] = [UserMessage(content=content_text(run.turn.input.content))]
+    messages: list[ModelMessage] = [question(run.turn.input)]
     steps = step_messages(run.results)
     if finish.outcome == "completed" and steps and isinstance(steps[-1], AssistantMessage) and steps[-1].content:
         # An answer may come with calls that nobody offered and nobody ran: they are no part of it.
