@@ -3,36 +3,23 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-
-import msgspec
 
 from agent.budget import TokenCounter
 from agent.feed import Feed
+from agent.routing.route import Route
 from agent.settings import AgentConfig
 from agent.ticker import Ticker
 from core.clock import Clock
 from core.ids import Ids
 from core.measurements import Measure
 from core.models import ToolSpec, Usage
-from core.ports import Pricing, Provider, Tools
-from core.turns import Approver, HistoryEntry, JournalEntry, ModelCalled, StepUse, TakenTurn, TurnInput
+from core.ports import Pricing, Tools
+from core.turns import Approver, HistoryEntry, JournalEntry, ModelCalled, StepUse, TakenTurn
 
-
-class ModelChoice(msgspec.Struct, frozen=True, kw_only=True):
-    """A model to call. `model` is the name at the provider; `variant` that of an experiment."""
-
-    provider: Provider
-    model: str
-    variant: str | None = None
-
-
-ChooseModels = Callable[[TurnInput, AgentConfig], Sequence[ModelChoice]]
-"""The models of a turn in the order in which they are tried, at least one.
-
-Raises UserError for a model that nobody serves.
-"""
+ChooseModels = Callable[[TakenTurn, AgentConfig], Awaitable[Route]]
+"""Which models answer a turn. Raises UserError for a model that nobody serves, TurnLimit where none may be used."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +44,8 @@ class Run:
 
     turn: TakenTurn
     agent: AgentConfig
-    choices: Sequence[ModelChoice]
+    route: Route | None
+    """None: the run must not even begin."""
     specs: Mapping[str, ToolSpec]
     history: Sequence[HistoryEntry]
     feed: Feed

@@ -149,6 +149,8 @@ class Runner:
             tool_called=[use.name for use in record.tools],
             model=record.model,
             provider=record.provider,
+            route=record.route,
+            variant=record.variant,
             cost_usd=record.cost_microusd / 1_000_000,
             outcome=record.outcome,
             code=record.code,
@@ -191,7 +193,7 @@ class _Execution:
             on_failure=self._interrupt,
         )
         async with feed:
-            run, problem = self._prepare(agents, history, feed)
+            run, problem = await self._prepare(agents, history, feed)
             logger.info("turn.started", agent=turn.input.agent, attempt=turn.attempt, steps_done=len(run.model_calls))
             if turn.attempt > 1 or turn.runs > 1 or turn.journal:
                 take_over(feed, turn.input.turn_id, turn.journal, shown, goes_on=problem is None)
@@ -203,7 +205,7 @@ class _Execution:
                 outcome = _CANCELLED
             return await self._end(run, outcome)
 
-    def _prepare(
+    async def _prepare(
         self, agents: Mapping[str, AgentConfig], history: Sequence[HistoryEntry], feed: Feed
     ) -> tuple[Run, Finish | None]:
         """The run's state, and why it must not even begin."""
@@ -212,7 +214,7 @@ class _Execution:
         run = Run(
             turn=turn,
             agent=agent or next(iter(agents.values())),
-            choices=(),
+            route=None,
             specs={},
             history=history,
             feed=feed,
@@ -228,7 +230,7 @@ class _Execution:
             problem = failed_by("not_found", f"There is no agent {turn.input.agent!r}.", retryable=False)
         else:
             try:
-                run.choices = tuple(self._shared.choose_models(turn.input, agent))
+                run.route = await self._shared.choose_models(turn, agent)
                 run.specs = allowed_tools(agent, self._shared.tools.specs())
             except ProsaError as error:
                 problem = failed_by(error.code, error.message, retryable=error.retryable)

@@ -12,6 +12,7 @@ import yaml
 
 from agent.prompts import instructions
 from core.errors import SettingsError
+from core.experiments import Experiment
 from core.models import ToolSpec
 from core.turns import Approver, Limits
 
@@ -41,6 +42,10 @@ class AgentConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """`provider:model`; None: the server's `LLM_MODEL`."""
     fallbacks: tuple[str, ...] | None = None
     """`provider:model`s tried in order where the first fails; None: the server's `LLM_FALLBACKS`."""
+    policy: str | None = None
+    """A file of `policies/` beside the agents, whose rules choose the model; None: `model` answers."""
+    experiment: Experiment | None = None
+    """Variants of the model, by user (core/experiments.py); the flag `experiment` wins over it."""
     tools: tuple[str, ...] = ()
     """Names of the tools that it may call; a name ending in `*` stands for all that begin so."""
     approvals: dict[str, Approver] = {}

@@ -18,7 +18,7 @@ import msgspec
 from core.errors import ProsaError
 from core.events import Event
 from core.messages import Message, ModelMessage
-from core.models import ModelEvent, ModelRequest, ToolSpec, Usage
+from core.models import ModelEvent, ModelRequest, RoutedEvent, ToolSpec, Usage
 from core.turns import (
     ApprovalAsked,
     ApprovalState,
@@ -63,6 +63,23 @@ class Provider(Protocol):
 
     async def close(self) -> None:
         """Free what it holds."""
+        ...
+
+
+class RoutedProvider(Protocol):
+    """A provider, or wrappers around one that route its calls (`agent/routing`): the same contract, and more events.
+
+    Every `Provider` is one.
+    """
+
+    name: str
+
+    def stream(self, request: ModelRequest) -> AbstractAsyncContextManager[AsyncIterator[RoutedEvent]]:
+        """As `Provider.stream`; a CallBegan comes before each call where somebody routes."""
+        ...
+
+    async def close(self) -> None:
+        """Free what it holds, and what is wrapped."""
         ...
 
 

@@ -19,13 +19,16 @@ from agent.budget import TokenCounter
 from agent.providers.offline import OfflineProvider
 from agent.providers.openai import OPENAI_URL, OpenAIProvider
 from agent.replay_journal import document as replayed
+from agent.routing.breaker import Breaker
+from agent.routing.policy import load_policies
+from agent.routing.router import Router
 from agent.runner import Runner
 from agent.settings import AgentConfig, load_agents
 from core.asyncapi import document as asyncapi
 from core.clock import Clock, SystemClock
 from core.errors import BackendError, SettingsError
 from core.ids import Ids, SystemIds
-from core.ports import Books, Provider, Tools
+from core.ports import Books, Pricing, Provider, Tools
 from core.turns import Principal, TakenTurn
 from memory.backends import Memory, open_memory
 from metrics.logs import mask_prompt
@@ -40,7 +43,6 @@ from server.handing_on import HandingOnWriter
 from server.housekeeping import housekeeping
 from server.leaving import Leaving
 from server.lifeline_holder import LifelineHolder
-from server.models import ModelChooser
 from server.node import Node
 from server.openapi import openapi
 from server.outbound import Transport
@@ -79,7 +81,8 @@ class _Parts:
     tools: Tools
     today: date | None
     counter: TokenCounter
-    chooser: ModelChooser
+    router: Router
+    pricing: Pricing
     node_id: str
 
 
@@ -134,6 +137,15 @@ async def _parts(stack: AsyncExitStack, settings: Settings, extra_providers: Map
     providers = {**_providers(settings, ids), **extra_providers}
     for provider in providers.values():
         stack.push_async_callback(provider.close)
+    pricing = ListedPricing(clock)
+    router = Router(
+        {name: Breaker(provider) for name, provider in providers.items()},
+        settings.model,
+        settings.llm_fallbacks,
+        agents=agents,
+        policies=load_policies(settings.agents_dir / "policies"),
+        pricing=pricing,
+    )
     return _Parts(
         settings=settings,
         clock=clock,
@@ -145,7 +157,8 @@ async def _parts(stack: AsyncExitStack, settings: Settings, extra_providers: Map
         tools=tools,
         today=today,
         counter=TokenCounter(cache_dir=settings.data_dir / "tokens"),
-        chooser=ModelChooser(providers, settings.model, settings.llm_fallbacks),
+        router=router,
+        pricing=pricing,
         node_id=node_id,
     )
 
@@ -192,7 +205,7 @@ def _web_routes(parts: _Parts, sessions: Sessions, authenticator: Authenticator,
         clock=parts.clock,
         ids=parts.ids,
         wait_s=settings.chat_wait_s,
-        check_model=parts.chooser.choice,
+        check_model=parts.router.candidate,
         leaving=leaving,
     )
     event_stream = EventStream(sessions, authenticator, parts.metrics, leaving)
@@ -237,8 +250,8 @@ def _worker(parts: _Parts) -> Worker:
     runner = Runner(
         agents=parts.agents,
         tools=parts.tools,
-        choose_models=parts.chooser,
-        pricing=ListedPricing(parts.clock),
+        choose_models=parts.router,
+        pricing=parts.pricing,
         clock=parts.clock,
         ids=parts.ids,
         measure=parts.metrics,

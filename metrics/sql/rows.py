@@ -19,7 +19,7 @@ Struct = TypeVar("Struct", bound=msgspec.Struct)
 _SAME_IN_TURNS = (
     "turn_id", "tenant", "session_id", "user_id", "channel", "agent", "outcome", "code", "provider", "model",
     "cost_microusd", "ttft_ms", "duration_ms", "accepted_ms", "ended_ms", "attempts", "context_size", "retry_of",
-    "trace_id",
+    "route", "experiment", "variant", "trace_id",
 )  # fmt: skip
 _SAME_IN_STEPS = ("step", "provider", "model", "cost_microusd", "duration_ms", "ttft_ms", "finish_reason")
 _SAME_IN_TOOL_CALLS = ("call_id", "step", "name", "failed", "code", "duration_ms")

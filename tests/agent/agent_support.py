@@ -7,7 +7,9 @@ import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from agent.run import ModelChoice
+from agent.routing.fallback import Candidate
+from agent.routing.route import Route
+from agent.run import ChooseModels
 from agent.runner import Runner
 from agent.settings import AgentConfig, PromptRef
 from core.clock import FakeClock
@@ -252,6 +254,16 @@ def taken(*, attempt: int = 1, journal: Sequence[JournalEntry] = (), **changes: 
     )
 
 
+def chooses(*providers: Provider) -> ChooseModels:
+    """These models, in this order, for every turn."""
+    route = Route(candidates=tuple(Candidate(provider=one, model="m-1") for one in providers))
+
+    async def choose(turn: TakenTurn, agent: AgentConfig) -> Route:
+        return route
+
+    return choose
+
+
 class Bench:
     """A runner with its surroundings."""
 
@@ -284,7 +296,7 @@ class Bench:
         values: dict[str, Any] = {
             "agents": {"sales": self.agent()},
             "tools": self.tools,
-            "choose_models": lambda turn, agent: [ModelChoice(provider=one, model="m-1") for one in providers],
+            "choose_models": chooses(*providers),
             "pricing": FlatPrice(),
             "clock": self.clock,
             "ids": self.ids,
