@@ -69,6 +69,7 @@ def _turn_end(run: Run, finish: Finish, by: CancelledBy) -> TurnEnd:
                 ttft_ms=ttft_ms(run),
                 model=model if named else None,
                 provider=provider if named else None,
+                from_cache=run.cache is not None and run.cache.state == "hit",
                 steps=len(run.model_calls),
                 tools=tuple(use.name for use in tool_uses(run)),
             )
@@ -202,6 +203,8 @@ def turn_record(run: Run, finish: Finish) -> TurnRecord:
         route=run.route.reason if run.route is not None else None,
         experiment=run.route.experiment if run.route is not None else None,
         variant=run.route.variant if run.route is not None else None,
+        cache=run.cache.state if run.cache is not None else None,
+        saved_microusd=run.cache.saved_microusd if run.cache is not None else 0,
         trace_id=trace_id(turn.input.turn_id),
     )
 

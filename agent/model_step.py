@@ -17,6 +17,7 @@ from agent.context import build_messages, count_tokens
 from agent.loop import CallModel, overspent
 from agent.prompts import instructions, prompt_version
 from agent.routing.chain import routed
+from agent.routing.route import Route
 from agent.run import Run
 from core.errors import ProviderError, TurnLimit
 from core.events import StepStarted
@@ -36,6 +37,7 @@ from core.models import (
     Usage,
     UsageReported,
 )
+from core.ports import RoutedProvider
 from core.turns import ModelCalled, StepUse
 
 _CHECK_CHARACTERS: Final = 2_000
@@ -51,7 +53,7 @@ async def call_model(run: Run, instruction: CallModel) -> None:
     request = _request(run, instruction)
     base, call = run.feed.length, None
     try:
-        async with routed(run.route).stream(request) as events:
+        async with _models(run, run.route, instruction).stream(request) as events:
             async for event in events:
                 if isinstance(event, CallBegan):
                     call = await _begin(run, event, request, call)
@@ -71,6 +73,13 @@ async def call_model(run: Run, instruction: CallModel) -> None:
         raise
     assert call is not None  # a chain calls somebody
     call.journal()
+
+
+def _models(run: Run, route: Route, instruction: CallModel) -> RoutedProvider:
+    """The models of the step; before its first step, a turn's whole answer may be known already."""
+    if run.cache is not None and instruction.step == 1:
+        return run.cache.around(routed(route))
+    return routed(route)
 
 
 async def _begin(run: Run, began: CallBegan, request: ModelRequest, last: _Call | None) -> _Call:

@@ -15,6 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.routing import BaseRoute
 
+from agent.answer_cache import AnswerCaching
 from agent.budget import TokenCounter
 from agent.providers.offline import OfflineProvider
 from agent.providers.openai import OPENAI_URL, OpenAIProvider
@@ -49,6 +50,7 @@ from server.outbound import Transport
 from server.sessions import Sessions
 from server.settings import Settings
 from server.supervision import attempt, end_tasks, supervise
+from server.transports.cache import Cache
 from server.transports.chat import Chat
 from server.transports.health import Health
 from server.transports.pages import Pages
@@ -216,11 +218,12 @@ def _web_routes(parts: _Parts, sessions: Sessions, authenticator: Authenticator,
         replay=lambda journal: replayed(journal, parts.agents.get(journal.input.agent), parts.tools.specs()),
         public_config=_public_config(settings, parts.agents[settings.agent]),
     )
+    cache = Cache(authenticator, parts.memory.answers)
     documents = {
         "openapi": lambda: msgspec.json.encode(openapi(VERSION)),
         "asyncapi": lambda: msgspec.json.encode(asyncapi()),
     }
-    return [*event_stream.routes(), *chat.routes(), *rest.routes(), *Pages(STATIC, documents).routes()]
+    return [*event_stream.routes(), *chat.routes(), *rest.routes(), *cache.routes(), *Pages(STATIC, documents).routes()]
 
 
 def _door(
@@ -259,6 +262,7 @@ def _worker(parts: _Parts) -> Worker:
         reference_date=parts.today,
         on_cancel=queue.on_cancel,
         mask=mask_prompt,
+        caching=AnswerCaching(parts.memory.answers, parts.tools),
     )
 
     async def run_turn(turn: TakenTurn) -> None:

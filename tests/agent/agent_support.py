@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from agent.routing.fallback import Candidate
@@ -195,6 +195,9 @@ class FakeTools:
         if not isinstance(checked.get("x", 0), int):
             raise ToolError("x must be an integer", code="invalid_request")
         return dict(checked)
+
+    async def data_version(self, names: Iterable[str]) -> str:
+        return ""
 
     async def call(self, name: str, arguments: dict[str, Any], context: ToolContext) -> ToolOutcome:
         self.calls.append((name, arguments))

@@ -1,4 +1,4 @@
-"""Why a turn was answered by these models, and which experiment it was part of."""
+"""Why a turn was answered by these models, which experiment it was part of, and whether its answer was known."""
 
 from __future__ import annotations
 
@@ -24,3 +24,8 @@ def upgrade() -> None:
     )
     op.add_column("turns", sa.Column("experiment", sa.Text(), nullable=True))
     op.add_column("turns", sa.Column("variant", sa.Text(), nullable=True))
+    op.add_column(
+        "turns",
+        sa.Column("cache", sa.Text(), nullable=True, comment="hit or miss; null: the answer was not looked for"),
+    )
+    op.add_column("turns", sa.Column("saved_microusd", sa.BigInteger(), server_default="0", nullable=False))
