@@ -69,6 +69,8 @@ class AgentConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     approval_timeout_s: float = 86_400.0
     """How long that yes is waited for, in seconds (default: a day, at most 14); then the call is refused and the turn
     goes on."""
+    images: bool = False
+    """Whether its models see pictures; where not, messages with pictures are refused."""
     limits: Limits = Limits()
     cache: CacheSettings | None = None
     """None: every question is answered anew."""

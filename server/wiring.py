@@ -178,7 +178,7 @@ def _node(parts: _Parts) -> Node:
         clock=parts.clock,
         ids=parts.ids,
         measure=parts.metrics,
-        agents=frozenset(parts.agents),
+        agents=parts.agents,
         default_agent=settings.agent,
     )
     connections: set[Connection] = set()
