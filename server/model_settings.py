@@ -94,6 +94,9 @@ class ModelSettings(BaseSettings):
     llm_between_tokens_s: float = Field(
         30.0, gt=0, le=600, description="Seconds that a model may pause between two tokens."
     )
+    llm_total_s: float = Field(
+        300.0, gt=0, le=3600, description="Seconds that one answer of a model may take, whatever comes."
+    )
 
     @field_validator("llm_fallbacks", mode="before")
     @classmethod

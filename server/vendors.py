@@ -45,6 +45,7 @@ def _timeouts(settings: ModelSettings) -> Timeouts:
         connect_s=settings.llm_connect_s,
         first_token_s=settings.llm_first_token_s,
         between_tokens_s=settings.llm_between_tokens_s,
+        total_s=settings.llm_total_s,
     )
 
 

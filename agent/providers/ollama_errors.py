@@ -56,7 +56,7 @@ def _by_words(provider: str, said: str, status: int | None, model: str) -> Provi
 
 def _not_pulled(provider: str, model: str) -> ProviderError:
     return ProviderError(
-        f"the provider {provider!r} does not have the model {model!r} yet: run `ollama pull {model}` on its machine",
+        f"the provider {provider!r} knows no model {model!r} yet: run `ollama pull {model}` on its machine",
         retryable=False,
         status=404,
     )

@@ -6,6 +6,7 @@ from typing import Any, Final, assert_never
 
 import msgspec
 
+from agent.providers.call_ids import CallIds
 from agent.providers.tool_names import ToolNames
 from core.errors import ProviderError
 from core.messages import AssistantMessage, ModelMessage, SystemMessage, ToolCall, ToolMessage, UserMessage
@@ -21,9 +22,10 @@ def request_body(request: ModelRequest, names: ToolNames, *, provider: str, cont
     `truncate` and `shift` are off: by default Ollama cuts the start of a prompt that is too long, instructions first,
     and says nothing. Versions of before autumn 2025 do not know them, and still cut.
     """
+    ids = CallIds(provider)
     body: dict[str, Any] = {
         "model": request.model,
-        "messages": [_message(message, names, provider) for message in request.messages],
+        "messages": [_message(message, names, ids, provider) for message in request.messages],
         "stream": True,
         "truncate": False,
         "shift": False,
@@ -45,7 +47,7 @@ def _options(request: ModelRequest, context_tokens: int) -> dict[str, Any]:
     return options
 
 
-def _message(message: ModelMessage, names: ToolNames, provider: str) -> dict[str, Any]:
+def _message(message: ModelMessage, names: ToolNames, ids: CallIds, provider: str) -> dict[str, Any]:
     match message:
         case SystemMessage():
             return {"role": "system", "content": message.content}
@@ -54,30 +56,31 @@ def _message(message: ModelMessage, names: ToolNames, provider: str) -> dict[str
             return {"role": "user", "content": message.content, **images}
         case ToolMessage():
             result = {"role": "tool", "tool_name": names.sent(message.name), "content": message.content}
-            return {**result, "tool_call_id": message.call_id} if message.call_id else result
+            return {**result, "tool_call_id": ids.sent(message.call_id)} if message.call_id else result
         case AssistantMessage():
-            return _assistant(message, names, provider)
+            ids.take(message)
+            return _assistant(message, names, ids, provider)
         case _:
             assert_never(message)
 
 
-def _assistant(message: AssistantMessage, names: ToolNames, provider: str) -> dict[str, Any]:
+def _assistant(message: AssistantMessage, names: ToolNames, ids: CallIds, provider: str) -> dict[str, Any]:
     sent: dict[str, Any] = {"role": "assistant", "content": message.content}
     if message.tool_calls:
-        sent["tool_calls"] = [_call(call, names) for call in message.tool_calls]
+        sent["tool_calls"] = [_call(call, names, ids) for call in message.tool_calls]
     if message.provider == provider and message.opaque is not None and THINKING in message.opaque:
         sent["thinking"] = message.opaque[THINKING]
     return sent
 
 
-def _call(call: ToolCall, names: ToolNames) -> dict[str, Any]:
+def _call(call: ToolCall, names: ToolNames, ids: CallIds) -> dict[str, Any]:
     """Its arguments are an object; what a model wrote that is none was refused by the tools, and is sent as empty."""
     try:
         arguments = msgspec.json.decode(call.arguments)
     except msgspec.DecodeError:
         arguments = {}
     function = {"name": names.sent(call.name), "arguments": arguments if isinstance(arguments, dict) else {}}
-    return {"id": call.call_id, "function": function} if call.call_id else {"function": function}
+    return {"id": ids.sent(call.call_id), "function": function} if call.call_id else {"function": function}
 
 
 def _picture(url: str, provider: str) -> str:

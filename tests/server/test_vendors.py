@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from core.errors import UserError
+from core.errors import ProviderError, UserError
 from core.ids import SystemIds
 from core.messages import UserMessage
 from core.models import ModelRequest
@@ -77,6 +77,26 @@ async def test_a_declared_server_without_a_key_does_not_get_another_vendors(serv
     await provider.close()
 
     assert "key-of-openai" not in server.heads[0]
+
+
+async def test_the_limits_of_time_are_the_operators(server: ChatServer) -> None:
+    server.play(Answer(deaf=True))
+    provider = providers(llm_providers=f"slow={server.url}", llm_first_token_s=0.2, llm_total_s=60)["slow"]
+
+    with pytest.raises(ProviderError, match="'slow' did not begin to answer in time"):
+        async with provider.stream(ModelRequest(model="m", messages=(UserMessage(content="Oi"),))):
+            pass
+    await provider.close()
+
+
+async def test_a_whole_answers_limit_is_the_operators(server: ChatServer) -> None:
+    server.play(Answer(deaf=True))
+    provider = providers(llm_providers=f"slow={server.url}", llm_first_token_s=60, llm_total_s=0.2)["slow"]
+
+    with pytest.raises(ProviderError, match="'slow' did not begin to answer in time"):
+        async with provider.stream(ModelRequest(model="m", messages=(UserMessage(content="Oi"),))):
+            pass
+    await provider.close()
 
 
 def test_a_caller_who_asks_for_a_vendor_that_is_not_set_up_is_told_what_to_set() -> None:

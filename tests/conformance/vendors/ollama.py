@@ -115,9 +115,7 @@ def _broken(behaviour: Behaviour) -> Answer | None:
 def _refused(behaviour: Behaviour) -> Answer | None:
     match behaviour:
         case "wrong_key":  # of the proxy
-            return Answer(
-                status=401, pieces=[b"<html>401 Authorization Required</html>"], headers={"content-type": "text/html"}
-            )
+            return _error(401, "unauthorized")
         case "unknown_model":
             return _error(404, "model 'any' not found")
         case "rate_limited":  # of the proxy
