@@ -101,6 +101,7 @@ def _compatible(server: CompatibleServer, _: ModelSettings, timeouts: Timeouts) 
 
 BUILDERS: dict[str, Builder] = {
     "openai": _openai,
+    "openai-responses": _openai_responses,
     "google": _google,
     "anthropic": _anthropic,
     "ollama": _ollama,

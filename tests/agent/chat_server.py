@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from random import Random
 from typing import Any, Literal, Self
 
 Ending = Literal["whole", "cut", "hang"]
@@ -37,6 +38,16 @@ def split(data: bytes, every: int | None) -> list[bytes]:
     if every is None:
         return [data]
     return [data[start : start + every] for start in range(0, len(data), every)]
+
+
+def split_at_random(data: bytes, random: Random, *, longest: int) -> list[bytes]:
+    """The data in pieces of 1 to `longest` bytes."""
+    pieces, start = [], 0
+    while start < len(data):
+        end = start + random.randint(1, longest)
+        pieces.append(data[start:end])
+        start = end
+    return pieces
 
 
 def chunk(text: str | None = None, *, finish: str | None = None, **delta: Any) -> bytes:

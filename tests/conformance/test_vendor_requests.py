@@ -259,7 +259,8 @@ async def test_its_own_opaque_parts_come_back_unchanged(
 
     body = await sent(vendor, asking(UserMessage(content="2+2?"), said, *results, UserMessage(content="E?")))
 
-    private = [*strings_in(end.opaque), *(one for call in calls for one in strings_in(call.opaque))]
+    opaque = [end.opaque, *(call.opaque for call in calls)]
+    private = [one for one in strings_in(opaque) if len(one) > len("message")]  # such as a signature; no words of ours
     if not private:
         record_property("cell", "nothing to keep")
     there = set(strings_in(body))

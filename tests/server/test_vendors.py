@@ -36,8 +36,8 @@ def providers(**values: object) -> dict[str, Provider]:
     ("values", "names"),
     [
         pytest.param({}, set(), id="nothing"),
-        pytest.param({"openai_api_key": "k"}, {"openai"}, id="openai"),
-        pytest.param({"openai_base_url": "http://h/v1"}, {"openai"}, id="a_server_of_ones_own"),
+        pytest.param({"openai_api_key": "k"}, {"openai", "openai-responses"}, id="openai"),
+        pytest.param({"openai_base_url": "http://h/v1"}, {"openai", "openai-responses"}, id="a_server_of_ones_own"),
         pytest.param({"gemini_api_key": "k"}, {"google"}, id="google"),
         pytest.param({"anthropic_api_key": "k"}, {"anthropic"}, id="anthropic"),
         pytest.param({"ollama_host": "h"}, {"ollama"}, id="ollama"),
