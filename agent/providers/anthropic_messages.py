@@ -78,8 +78,8 @@ class _Conversation:
     def __init__(self, body: dict[str, Any], names: ToolNames, provider: str) -> None:
         self._body, self._names, self._provider = body, names, provider
         self._messages: list[dict[str, Any]] = []
-        self._open: dict[str, str] = {}
-        """Ids of the last answer's calls that have no result yet: ours, and the one sent."""
+        self._open: list[tuple[str, str]] = []
+        """Ids of the last answer's calls that have no result yet: ours, which may be there twice, and the one sent."""
         self._used: set[str] = set()
         """Ids that were sent."""
         self._called: set[str] = set()
@@ -117,19 +117,20 @@ class _Conversation:
             self._messages.append({"role": role, "content": blocks})
         for block in blocks:
             if block["type"] == "tool_use":
-                self._open[block.pop("call_id")] = block["id"]
+                self._open.append((block.pop("call_id"), block["id"]))
 
     def _result(self, message: ToolMessage) -> None:
         """A call's first result; what no call asked for is told as a text."""
-        sent = self._open.pop(message.call_id, None)
-        if sent is not None:
-            self._put_result(sent, message.content, failed=message.failed)
+        waiting = next((pair for pair in self._open if pair[0] == message.call_id), None)
+        if waiting is not None:
+            self._open.remove(waiting)
+            self._put_result(waiting[1], message.content, failed=message.failed)
         elif message.content.strip() and message.call_id not in self._called:  # else it is a second result
             self._say("user", [_text(f"[Result of {message.name}] {message.content}")])
 
     def _close_calls(self) -> None:
         """Whatever comes next, the calls that are still open get a result before it."""
-        for sent in self._open.values():
+        for _, sent in self._open:
             self._put_result(sent, _NO_RESULT, failed=True)
         self._open.clear()
 
