@@ -12,6 +12,7 @@ from typing import Any, Final
 import msgspec
 
 from agent.providers.openai_errors import error_in_stream
+from agent.providers.tool_names import ToolNames
 from core.errors import ProviderError, StreamCut
 from core.messages import ToolCall
 from core.models import (
@@ -94,8 +95,8 @@ class ChatAssembler:
     the finish come from `finish`, which raises StreamCut where the stream ended with no sign of being whole.
     """
 
-    def __init__(self, provider: str) -> None:
-        self._provider = provider
+    def __init__(self, provider: str, names: ToolNames) -> None:
+        self._provider, self._names = provider, names
         self._calls: list[_OpenCall] = []
         self._usage: Usage | None = None
         self._model: str | None = None
@@ -220,7 +221,8 @@ class ChatAssembler:
     def _whole(self, call: _OpenCall) -> ToolCall:
         """An id that never came is left empty: the runner makes one."""
         opaque = {"extra_content": call.extra} if call.extra else None
-        return ToolCall(call_id=call.call_id or "", name=call.name, arguments="".join(call.arguments), opaque=opaque)
+        name, arguments = self._names.own(call.name), "".join(call.arguments)
+        return ToolCall(call_id=call.call_id or "", name=name, arguments=arguments, opaque=opaque)
 
 
 def _flush(texts: list[str], events: list[ModelEvent]) -> None:

@@ -22,6 +22,7 @@ from agent.providers.http import ModelCall, ModelHttp, Timeouts
 from agent.providers.openai_errors import error_of_status
 from agent.providers.openai_messages import request_body
 from agent.providers.sse import SseParser
+from agent.providers.tool_names import ToolNames
 from core.models import ModelEvent, ModelRequest
 
 OPENAI_URL: Final = "https://api.openai.com/v1"
@@ -60,20 +61,21 @@ class OpenAIProvider:
     @asynccontextmanager
     async def stream(self, request: ModelRequest) -> AsyncIterator[AsyncIterator[ModelEvent]]:
         """Call the model; see `core.ports.Provider.stream`."""
-        body = _encode(request_body(request, provider=self.name, limit_name=self._limit_name))
+        names = ToolNames(spec.name for spec in request.tools)
+        body = _encode(request_body(request, names, provider=self.name, limit_name=self._limit_name))
         async with self._http.post(self._url, body, self._headers) as call:
             if not 200 <= call.status < 300:
                 error = _json_or_text(await call.read_error())
                 raise error_of_status(self.name, call.status, error, call.headers, request.model)
-            async with aclosing(self._events(call)) as events:
+            async with aclosing(self._events(call, names)) as events:
                 yield events
 
     async def close(self) -> None:
         """Close the connections."""
         await self._http.close()
 
-    async def _events(self, call: ModelCall) -> AsyncGenerator[ModelEvent, None]:
-        parser, assembler = SseParser(), ChatAssembler(self.name)
+    async def _events(self, call: ModelCall, names: ToolNames) -> AsyncGenerator[ModelEvent, None]:
+        parser, assembler = SseParser(), ChatAssembler(self.name, names)
         while not assembler.done and (chunk := await call.read()):
             for event in assembler.feed(parser.feed(chunk)):
                 call.began()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Literal, Self
@@ -66,7 +66,7 @@ class ChatServer:
         """Set when a request came; a test that waits for the next one clears it."""
         self.answered = asyncio.Event()
         """Set when a body's end was sent."""
-        self._answers: list[Answer] = []
+        self._answers: list[Answer | Callable[[dict[str, Any]], Answer]] = []
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> Self:
@@ -83,7 +83,8 @@ class ChatServer:
     def url(self) -> str:
         return f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}/v1"
 
-    def play(self, *answers: Answer) -> None:
+    def play(self, *answers: Answer | Callable[[dict[str, Any]], Answer]) -> None:
+        """The next answers, in order; one may be made from the request's body."""
         self._answers.extend(answers)
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -102,7 +103,8 @@ class ChatServer:
                 )
                 self.bodies.append(json.loads(await reader.readexactly(length)))
                 self.asked.set()
-                if not await self._answer(self._answers.pop(0), reader, writer):
+                answer = self._answers.pop(0)
+                if not await self._answer(answer(self.bodies[-1]) if callable(answer) else answer, reader, writer):
                     return
         except (asyncio.IncompleteReadError, ConnectionError):
             return
