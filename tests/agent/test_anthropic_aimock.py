@@ -110,12 +110,12 @@ async def test_a_stream_of_aimock_that_is_cut_in_the_middle(provider: AnthropicP
     seen: list[ModelEvent] = []
 
     async def collect() -> None:
-        async with provider.stream(ask("cut")) as events:
+        async with provider.stream(ask("break")) as events:
             async for event in events:
                 seen.append(event)  # noqa: PERF401 - what came before the cut is kept
 
     with pytest.raises(StreamCut):
         await collect()
 
-    assert text_of(seen)
+    assert text_of(seen).startswith("This")
     assert not any(isinstance(event, ModelFinished) for event in seen)
