@@ -112,7 +112,7 @@ class MessageAssembler:
     there are thoughts to keep.
     """
 
-    def __init__(self, provider: str, model: str, names: ToolNames, prefix: Callable[[], str]) -> None:
+    def __init__(self, provider: str, model: str, names: ToolNames, prefix: Callable[[], int]) -> None:
         self._provider, self._asked_model, self._names, self._prefix = provider, model, names, prefix
         self._model: str | None = None
         self._blocks: dict[int, _Block] = {}

@@ -20,6 +20,7 @@ from typing import Any, Final
 import msgspec
 
 from agent.providers.anthropic_schema import input_schema, output_schema
+from agent.providers.call_ids import safe_call_id
 from agent.providers.tool_names import ToolNames
 from core.messages import AssistantMessage, ModelMessage, SystemMessage, ToolCall, ToolMessage, UserMessage
 from core.models import ModelRequest, ToolSpec
@@ -33,8 +34,6 @@ _OLD: Final = re.compile(r"claude-(?:3-(?:opus|sonnet|haiku|5)|2|instant)")
 _TEMPERATE: Final = re.compile(r"claude-(?:[23]|instant|(?:opus|sonnet|haiku)-4(?:-(?:20\d{6}|[0-6])(?!\d)|(?![-\d])))")
 """Claude models that take a temperature: from Opus 4.7 on each answers 400 where one is sent
 (platform.claude.com/docs/en/about-claude/models/whats-new-claude-4-7)."""
-_SAFE_ID: Final = re.compile(r"[a-zA-Z0-9_-]{1,64}")
-_UNSAFE: Final = re.compile(r"[^a-zA-Z0-9_-]")
 _DATA_URL: Final = re.compile(r"data:(image/[a-z0-9.+-]+);base64,(.*)", re.DOTALL | re.IGNORECASE)
 _PICTURES: Final = frozenset({"image/jpeg", "image/png", "image/gif", "image/webp"})
 _NO_PICTURE: Final = "[A picture that cannot be shown.]"
@@ -65,11 +64,14 @@ def request_body(request: ModelRequest, names: ToolNames, *, provider: str) -> d
     return body
 
 
-def prefix_of(body: dict[str, Any], messages: Sequence[dict[str, Any]] | None = None) -> str:
-    """The digest of what a model had before it when it answered `body`, or before a message that follows `messages`."""
+def prefix_of(body: dict[str, Any], messages: Sequence[dict[str, Any]] | None = None) -> int:
+    """A digest of what a model had before it when it answered `body`, or before a message that follows `messages`.
+
+    48 bits: enough to tell two requests of one conversation apart, and a number that every reader of JSON keeps.
+    """
     before = body["messages"] if messages is None else messages
     seen = [body["model"], body.get("system"), body.get("tools"), before]
-    return hashlib.sha256(_encode(seen)).hexdigest()
+    return int.from_bytes(hashlib.sha256(_encode(seen)).digest()[:6])
 
 
 class _Conversation:
@@ -78,8 +80,8 @@ class _Conversation:
     def __init__(self, body: dict[str, Any], names: ToolNames, provider: str) -> None:
         self._body, self._names, self._provider = body, names, provider
         self._messages: list[dict[str, Any]] = []
-        self._open: dict[str, str] = {}
-        """Ids of the last answer's calls that have no result yet: ours, and the one sent."""
+        self._open: list[tuple[str, str]] = []
+        """Ids of the last answer's calls that have no result yet: ours, which may be there twice, and the one sent."""
         self._used: set[str] = set()
         """Ids that were sent."""
         self._called: set[str] = set()
@@ -117,19 +119,20 @@ class _Conversation:
             self._messages.append({"role": role, "content": blocks})
         for block in blocks:
             if block["type"] == "tool_use":
-                self._open[block.pop("call_id")] = block["id"]
+                self._open.append((block.pop("call_id"), block["id"]))
 
     def _result(self, message: ToolMessage) -> None:
         """A call's first result; what no call asked for is told as a text."""
-        sent = self._open.pop(message.call_id, None)
-        if sent is not None:
-            self._put_result(sent, message.content, failed=message.failed)
+        waiting = next((pair for pair in self._open if pair[0] == message.call_id), None)
+        if waiting is not None:
+            self._open.remove(waiting)
+            self._put_result(waiting[1], message.content, failed=message.failed)
         elif message.content.strip() and message.call_id not in self._called:  # else it is a second result
             self._say("user", [_text(f"[Result of {message.name}] {message.content}")])
 
     def _close_calls(self) -> None:
         """Whatever comes next, the calls that are still open get a result before it."""
-        for sent in self._open.values():
+        for _, sent in self._open:
             self._put_result(sent, _NO_RESULT, failed=True)
         self._open.clear()
 
@@ -172,11 +175,11 @@ class _Conversation:
 
     def _call(self, call: ToolCall) -> Block:
         """A call, with `call_id` for `_say`: an id that was used before, or that another vendor made, gets another."""
-        sent = call.call_id if _SAFE_ID.fullmatch(call.call_id) else _UNSAFE.sub("_", call.call_id)[:40] or "call"
+        sent = safe = safe_call_id(call.call_id)
         number = 1
         while sent in self._used:
             number += 1
-            sent = f"{sent.partition('--')[0]}--{number}"
+            sent = f"{safe}--{number}"
         self._used.add(sent)
         self._called.add(call.call_id)
         return {
