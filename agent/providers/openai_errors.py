@@ -34,10 +34,10 @@ def error_of_status(provider: str, status: int, body: Any, headers: Mapping[str,
     code = _code(error)
     if status == 429 and code in _MONEY:
         return out_of_money(provider, code, status=status)
+    if status == 404 or code == "model_not_found":  # 400 from the Responses API, 403 where a project may not use it
+        return model_unknown(provider, model, status)
     if status in (401, 403):
         return key_refused(provider, status)
-    if status == 404:
-        return model_unknown(provider, model)
     if (known := _by_code(provider, code, error, status)) is not None:
         return known
     return answered(provider, status, _detail(code, error), retry_after_ms=retry_after_ms(headers))
@@ -52,7 +52,8 @@ def error_in_stream(provider: str, body: Any) -> ProviderError:
     if (known := _by_code(provider, code, error, None)) is not None:
         return known
     status = _status(error)
-    retryable = status is None or is_retryable(status) or code in _RETRYABLE_CODES
+    unknown = status is None and not code.startswith("invalid_")
+    retryable = unknown or (status is not None and is_retryable(status)) or code in _RETRYABLE_CODES
     return broke_off(provider, code or (str(status) if status else ""), retryable=retryable, status=status)
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from random import Random
 from typing import Any, Literal, Self
 
 Ending = Literal["whole", "cut", "hang"]
@@ -39,6 +40,16 @@ def split(data: bytes, every: int | None) -> list[bytes]:
     return [data[start : start + every] for start in range(0, len(data), every)]
 
 
+def split_at_random(data: bytes, random: Random, *, longest: int) -> list[bytes]:
+    """The data in pieces of 1 to `longest` bytes."""
+    pieces, start = [], 0
+    while start < len(data):
+        end = start + random.randint(1, longest)
+        pieces.append(data[start:end])
+        start = end
+    return pieces
+
+
 def chunk(text: str | None = None, *, finish: str | None = None, **delta: Any) -> bytes:
     """One event of a chat completion."""
     content = {"content": text} if text is not None else {}
@@ -66,7 +77,7 @@ class ChatServer:
         """Set when a request came; a test that waits for the next one clears it."""
         self.answered = asyncio.Event()
         """Set when a body's end was sent."""
-        self._answers: list[Answer] = []
+        self._answers: list[Answer | Callable[[dict[str, Any]], Answer]] = []
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> Self:
@@ -83,7 +94,8 @@ class ChatServer:
     def url(self) -> str:
         return f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}/v1"
 
-    def play(self, *answers: Answer) -> None:
+    def play(self, *answers: Answer | Callable[[dict[str, Any]], Answer]) -> None:
+        """The next answers, in order; one may be made from the request's body."""
         self._answers.extend(answers)
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -102,7 +114,8 @@ class ChatServer:
                 )
                 self.bodies.append(json.loads(await reader.readexactly(length)))
                 self.asked.set()
-                if not await self._answer(self._answers.pop(0), reader, writer):
+                answer = self._answers.pop(0)
+                if not await self._answer(answer(self.bodies[-1]) if callable(answer) else answer, reader, writer):
                     return
         except (asyncio.IncompleteReadError, ConnectionError):
             return
