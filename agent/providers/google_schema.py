@@ -68,7 +68,7 @@ def _taken(encoded: bytes) -> dict[str, Any]:
     writer = _Writer(root)
     taken = writer.taken(root)
     if "$ref" not in taken:
-        taken = {"type": "object"} | taken
+        taken = {"type": "object"} | taken | {"type": "object"}
     if writer.kept:
         taken["$defs"] = writer.kept
     return taken
@@ -169,15 +169,15 @@ class _Writer:
             if key == "properties" and isinstance(value, dict):
                 written[key] = {name: self.taken(own) for name, own in value.items() if own is not False}
             elif key in ("anyOf", "prefixItems") and isinstance(value, list):
-                written[key] = [self.taken(own) for own in value]
-            elif key in ("items", "additionalProperties"):
+                written[key] = [self.taken(own) for own in value if own is not False or key != "anyOf"]
+            elif key == "additionalProperties":
                 written[key] = value if isinstance(value, bool) else self.taken(value)
-            elif key in _READ:
+            elif key == "items" and value is not False:
+                written[key] = self.taken(value)
+            elif key in _READ and key != "items":
                 written[key] = value
             elif key not in _SILENT:
                 unread[key] = value
-        if written.get("items") is True:
-            written["items"] = {}
         if "required" in written and isinstance(written.get("properties"), dict):
             written["required"] = [name for name in written["required"] if name in written["properties"]]
         if unread:
