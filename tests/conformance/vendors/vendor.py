@@ -1,7 +1,8 @@
 """What a vendor of models does, in its own wire format: the seam on which the conformance suite of providers stands.
 
-One small file a vendor beside this one. A `Vendor` knows how its server answers (`answer`) and what a request of it
-says (`tools_in`), so that the suite asks every provider the same questions.
+One small file a vendor beside this one, which gives its double as `VENDOR` (`registry.py` finds it). A `Vendor` knows
+how its server answers (`answer`) and what a request of it says (`tools_in`), so that the suite asks every provider the
+same questions. What an error says need quote neither key nor prompt: the suite adds both to every message.
 """
 
 from __future__ import annotations
