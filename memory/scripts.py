@@ -84,4 +84,9 @@ OLDEST_DELIVERIES: Final = _load("deliveries/oldest", "deliveries")
 TAKE_DELIVERIES: Final = _load("deliveries/take", "deliveries")
 REPORT_DELIVERY: Final = _load("deliveries/report", "events", "deliveries")
 
+BUDGET_HOLD: Final = _load("budgets/hold", "budgets")
+BUDGET_SETTLE: Final = _load("budgets/settle", "budgets")
+BUDGET_STANDING: Final = _load("budgets/standing", "budgets")
+BUDGET_FORGET: Final = _load("budgets/forget")
+
 ALL: Final[tuple[Script, ...]] = tuple(value for value in list(globals().values()) if isinstance(value, Script))

@@ -34,7 +34,7 @@
 --   ux:<user>    SET     sessions that are being erased
 --   er:<user>    HASH    tenant user_id, s:<session> (when it was erased) of what is to be swept again
 --   erasures     ZSET    users with such sessions, by the first of those times in ms
---   and those of `deliveries.lua`
+--   and those of `deliveries.lua` and `budgets.lua`
 -- Channels: ch:<session>, control, node:<node>.
 local TAG = KEYS[1]
 local INSTANCE = ARGV[1]
