@@ -145,11 +145,13 @@ class Budgets(Protocol):
         """
         ...
 
-    async def extend(self, call_id: str, payer: Payer, *, number: int, more_microusd: int) -> Hold | BudgetRefusal:
-        """Hold more for a call that is under way, all of it or nothing. `number` counts the call's extensions from 1.
+    async def extend(
+        self, call_id: str, payer: Payer, *, number: int, need_microusd: int, want_microusd: int
+    ) -> Hold | BudgetRefusal:
+        """Hold more for a call that is under way: `want`, or all that is left where that is less, but not below `need`.
 
-        A refusal leaves the call what it held. A call that is not known (Redis lost it) is reserved for; one that was
-        settled holds nothing and gets `Hold(held_microusd=0)`.
+        `number` counts the call's extensions from 1. A refusal leaves the call what it held. A call that is not known
+        (Redis lost it) is reserved for; one that was settled holds nothing and gets `Hold(held_microusd=0)`.
         """
         ...
 

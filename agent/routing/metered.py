@@ -204,10 +204,16 @@ class _Call:
         """Hold the next slice. Raises TurnLimit, or BackendError, once what is held is used up and there is no more."""
         used = self._priced.cost(self._usage.usage)
         is_used_up = used > self._held_microusd
-        more = max(0, used - self._held_microusd) + self._priced.slice_microusd(SLICE_TOKENS)
+        missing = max(0, used - self._held_microusd)
         self._extensions += 1
         try:
-            answer = await self._budgets.extend(self._call_id, self._payer, number=self._extensions, more_microusd=more)
+            answer = await self._budgets.extend(
+                self._call_id,
+                self._payer,
+                number=self._extensions,
+                need_microusd=missing + 1,
+                want_microusd=missing + self._priced.slice_microusd(SLICE_TOKENS),
+            )
         except BackendError:
             if is_used_up:
                 raise

@@ -42,9 +42,11 @@ class RedisBudgets:
         """See `core.ports.Budgets.reserve`."""
         return await self._hold(call_id, payer, 0, need_microusd, want_microusd)
 
-    async def extend(self, call_id: str, payer: Payer, *, number: int, more_microusd: int) -> Hold | BudgetRefusal:
+    async def extend(
+        self, call_id: str, payer: Payer, *, number: int, need_microusd: int, want_microusd: int
+    ) -> Hold | BudgetRefusal:
         """See `core.ports.Budgets.extend`."""
-        return await self._hold(call_id, payer, number, more_microusd, more_microusd)
+        return await self._hold(call_id, payer, number, need_microusd, want_microusd)
 
     async def settle(self, call_id: str, payer: Payer, *, actual_microusd: int) -> None:
         """See `core.ports.Budgets.settle`."""

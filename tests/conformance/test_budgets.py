@@ -37,6 +37,10 @@ async def spend(memory: Memory, call_id: str, who: Payer, microusd: int) -> None
     await memory.budgets.settle(call_id, who, actual_microusd=microusd)
 
 
+async def more(memory: Memory, who: Payer, number: int, *, need: int, want: int) -> Hold | BudgetRefusal:
+    return await memory.budgets.extend("call_1", who, number=number, need_microusd=need, want_microusd=want)
+
+
 class Told:
     """Remembers measurements."""
 
@@ -137,9 +141,31 @@ async def test_an_extension_adds_to_what_a_call_holds(memory: Memory) -> None:
     who = payer(tenant_day=1_000)
     await memory.budgets.reserve("call_1", who, need_microusd=100, want_microusd=100)
 
-    assert await memory.budgets.extend("call_1", who, number=1, more_microusd=50) == Hold(held_microusd=150)
-    assert isinstance(await memory.budgets.extend("call_1", who, number=2, more_microusd=851), BudgetRefusal)
-    assert await memory.budgets.extend("call_1", who, number=3, more_microusd=850) == Hold(held_microusd=1_000)
+    assert await more(memory, who, 1, need=1, want=50) == Hold(held_microusd=150)
+    assert isinstance(await more(memory, who, 2, need=851, want=900), BudgetRefusal)
+    assert await more(memory, who, 3, need=1, want=800) == Hold(held_microusd=950)
+
+
+async def test_an_extension_gets_what_is_left_where_that_is_less_than_it_would_like(memory: Memory) -> None:
+    who = payer(tenant_day=1_000, user_day=700)
+    await memory.budgets.reserve("call_1", who, need_microusd=100, want_microusd=100)
+
+    assert await more(memory, who, 1, need=600, want=800) == Hold(held_microusd=700)
+
+
+async def test_an_extension_that_others_holds_stand_in_the_way_of_is_not_the_end_of_the_budget(memory: Memory) -> None:
+    who = payer(tenant_day=1_000)
+    await memory.budgets.reserve("call_1", who, need_microusd=300, want_microusd=300)
+    await memory.budgets.reserve("call_2", who, need_microusd=700, want_microusd=700)
+
+    refusal = await more(memory, who, 1, need=1, want=100)
+    await memory.budgets.settle("call_2", who, actual_microusd=700)
+    last = await more(memory, who, 2, need=1, want=100)
+
+    assert isinstance(refusal, BudgetRefusal)
+    assert refusal.only_held
+    assert isinstance(last, BudgetRefusal)
+    assert not last.only_held
 
 
 async def test_whatever_is_repeated_counts_once_and_is_answered_alike(nodes: Nodes) -> None:
@@ -147,7 +173,9 @@ async def test_whatever_is_repeated_counts_once_and_is_answered_alike(nodes: Nod
     one, two = nodes.one.budgets, nodes.two.budgets
 
     reserved = [await each.reserve("call_1", who, need_microusd=100, want_microusd=100) for each in (one, two, one)]
-    extended = [await each.extend("call_1", who, number=1, more_microusd=30) for each in (one, two, one)]
+    extended = [
+        await each.extend("call_1", who, number=1, need_microusd=1, want_microusd=30) for each in (one, two, one)
+    ]
     await asyncio.gather(*(each.settle("call_1", who, actual_microusd=120) for each in (one, two, one)))
 
     assert reserved == [Hold(held_microusd=100)] * 3
@@ -256,7 +284,7 @@ async def test_an_erasure_takes_what_was_counted_for_the_user(nodes: Nodes) -> N
     await nodes.one.budgets.reserve("call_2", who, need_microusd=200, want_microusd=200)
 
     await nodes.two.sessions.erase("acme", "ana")
-    await nodes.one.budgets.extend("call_2", who, number=1, more_microusd=10)
+    await nodes.one.budgets.extend("call_2", who, number=1, need_microusd=1, want_microusd=10)
     await nodes.one.budgets.settle("call_2", who, actual_microusd=150)
 
     assert await sums(nodes.one, who) == [("tenant", 450, 0), ("user", 0, 0)]
