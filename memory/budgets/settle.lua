@@ -15,7 +15,7 @@ for i = 11, #ARGV, 2 do
   -- what was forgotten since the call began is not begun anew; a call that is unknown counts where there is a cost
   if (record and record.born[index] == it.born) or (not record and actual > 0) then
     begin_day(it, day, ends, 5)
-    if record then redis.call('HINCRBY', it.name, day .. ':held', whole(-record.held)) end
+    if record then redis.call('HINCRBY', it.name, day .. ':held', whole(0 - record.held)) end
     redis.call('HINCRBY', it.name, day .. ':spent', whole(actual))
     local warning = 0
     for percent in string.gmatch(ARGV[4], '%d+') do

@@ -195,6 +195,16 @@ async def test_a_refusal_that_is_repeated_stays_one(memory: Memory) -> None:
     assert second == first
 
 
+async def test_settling_a_call_that_was_refused_changes_nothing(memory: Memory) -> None:
+    who = payer(tenant_day=1_000)
+    await spend(memory, "call_1", who, 900)
+    await memory.budgets.reserve("call_2", who, need_microusd=200, want_microusd=200)
+
+    await memory.budgets.settle("call_2", who, actual_microusd=0)
+
+    assert await sums(memory, who) == [("tenant", 900, 0)]
+
+
 async def test_a_reservation_that_comes_after_its_settlement_holds_nothing(memory: Memory) -> None:
     who = payer(tenant_day=1_000)
     await memory.budgets.settle("call_1", who, actual_microusd=0)
