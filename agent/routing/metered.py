@@ -9,8 +9,8 @@ is closed.
 when it was reached cost beyond what they hold, for each of them at most the price of
 
 - the tokens that came with the read that used up what is held (that read is still shown), and
-- what the vendor made and nobody saw: on the wire when it was closed, or hidden reasoning of vendors that report it
-  only at the end, together at most the request's `max_output_tokens`, and
+- what the vendor made and nobody saw: on the wire when it was closed, or hidden reasoning beyond what its model was
+  seen to hide before (that much is held and counted: `HiddenOutput`), at most the request's `max_output_tokens`, and
 - what the count of its tokens fell short: of the input (exact for OpenAI's models once the vocabulary is loaded), and
   of output that breaks off before it is reported (characters / 3.5, which is rather too many).
 
@@ -31,7 +31,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from loguru import logger
 
 from agent.budget import TokenCounter
-from agent.call_usage import CallUsage
+from agent.call_usage import CallUsage, HiddenOutput
 from agent.routing.request_tokens import RequestTokens
 from core.budgets import UTC, BudgetLimits, BudgetRefusal, Payer
 from core.clock import Clock
@@ -70,11 +70,13 @@ class Metered:
         counter: TokenCounter,
         clock: Clock,
         ids: Ids,
+        hidden: HiddenOutput | None = None,
     ) -> None:
         self.name = provider.name
         self._provider, self._budgets, self._limits_for, self._pricing = provider, budgets, limits_for, pricing
         self._clock, self._ids = clock, ids
         self._tokens = RequestTokens(counter)
+        self._hidden = hidden or HiddenOutput()
         self._settling: set[asyncio.Task[None]] = set()
         self._unpriced: set[str] = set()
 
@@ -85,7 +87,8 @@ class Metered:
         if caller is None or limits is None or not _limited(limits):
             return self._provider.stream(request)
         payer = Payer(tenant=caller.tenant, user_id=caller.user_id, limits=limits)
-        call = _Call(self._ids.new("call"), payer, self._priced(request, caller.tenant), self._budgets, self._clock)
+        priced, hidden = self._priced(request, caller.tenant), self._hidden.expected(self.name, request.model)
+        call = _Call(self._ids.new("call"), payer, priced, hidden, self._budgets, self._clock)
         return self._metered(request, call) if call.costs else self._provider.stream(request)
 
     async def settled(self) -> None:
@@ -112,6 +115,7 @@ class Metered:
             async with self._provider.stream(request) as events:
                 yield call.follow(events)
         finally:  # whatever ended it, a stop and a lost reply of the reservation too
+            self._hidden.learn(self.name, request.model, call.usage)
             self._settle_soon(call)
 
     def _settle_soon(self, call: _Call) -> None:
@@ -153,9 +157,12 @@ class _Priced:
 class _Call:
     """One call: what it holds and what it has used. An iterator of its events while it streams."""
 
-    def __init__(self, call_id: str, payer: Payer, priced: _Priced, budgets: Budgets, clock: Clock) -> None:
+    def __init__(
+        self, call_id: str, payer: Payer, priced: _Priced, hidden: int, budgets: Budgets, clock: Clock
+    ) -> None:
         self._call_id, self._payer, self._priced, self._budgets, self._clock = call_id, payer, priced, budgets, clock
-        self._usage = CallUsage(lambda: priced.input_tokens)
+        self.usage = CallUsage(lambda: priced.input_tokens, hidden=hidden)
+        self._first_tokens = min(SLICE_TOKENS + hidden, priced.most_output)
         self._held_microusd = 0
         self._extensions = 0
         self._next_look = 0  # at so much output
@@ -168,16 +175,16 @@ class _Call:
     async def reserve(self) -> None:
         """Raises TurnLimit and BackendError."""
         priced = self._priced
-        need = priced.input_microusd + priced.slice_microusd(min(SLICE_TOKENS, priced.most_output))
+        need = priced.input_microusd + priced.slice_microusd(self._first_tokens)
         answer = await self._budgets.reserve(
             self._call_id, self._payer, need_microusd=need, want_microusd=max(need, priced.whole_microusd)
         )
         if isinstance(answer, BudgetRefusal):
             raise _refused(answer, self._clock.now_ms())
-        self._hold(answer.held_microusd, priced.input_microusd)
+        self._hold(answer.held_microusd, priced.input_microusd + priced.slice_microusd(self.usage.output_tokens))
 
     def follow(self, events: AsyncIterator[ModelEvent]) -> AsyncIterator[ModelEvent]:
-        self._usage.began = True
+        self.usage.began = True
         self._events = events
         return self
 
@@ -186,15 +193,15 @@ class _Call:
 
     async def __anext__(self) -> ModelEvent:
         assert self._events is not None
-        if self._usage.output_tokens > self._next_look:
+        if self.usage.output_tokens > self._next_look:
             await self._cover()
         event = await self._events.__anext__()
-        self._usage.take(event)
+        self.usage.take(event)
         return event
 
     async def settle(self) -> None:
         """At what was reported, else at the estimate. What cannot be settled stays held until the day ends."""
-        cost = self._priced.cost(self._usage.usage)
+        cost = self._priced.cost(self.usage.usage)
         try:
             await self._budgets.settle(self._call_id, self._payer, actual_microusd=cost)
         except BackendError as error:
@@ -202,7 +209,7 @@ class _Call:
 
     async def _cover(self) -> None:
         """Hold the next slice. Raises TurnLimit, or BackendError, once what is held is used up and there is no more."""
-        used = self._priced.cost(self._usage.usage)
+        used = self._priced.cost(self.usage.usage)
         is_used_up = used > self._held_microusd
         missing = max(0, used - self._held_microusd)
         self._extensions += 1
@@ -231,7 +238,7 @@ class _Call:
             self._next_look -= _AHEAD_TOKENS
 
     def _look_at_the_end(self, used_microusd: int) -> None:
-        self._next_look = self._usage.output_tokens + self._priced.output_for(self._held_microusd - used_microusd)
+        self._next_look = self.usage.output_tokens + self._priced.output_for(self._held_microusd - used_microusd)
 
 
 def _limited(limits: BudgetLimits) -> bool:

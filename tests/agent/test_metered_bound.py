@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from agent.budget import TokenCounter, estimate_tokens
-from agent.routing.metered import Metered
+from agent.routing.metered import SLICE_TOKENS, Metered
 from core.budgets import BudgetLimits, Payer
 from core.clock import SystemClock
 from core.errors import TurnLimit
@@ -52,6 +52,10 @@ class Vendor:
         self.most_open = 0
         self.cut = 0
         self._hidden_tokens = hidden_tokens
+
+    @property
+    def billed_microusd(self) -> int:
+        return self.billed_tokens * MICROUSD_PER_TOKEN
 
     @asynccontextmanager
     async def stream(self, request: ModelRequest) -> AsyncIterator[AsyncIterator[ModelEvent]]:
@@ -122,9 +126,8 @@ async def answer(provider: Metered, number: int) -> str:
     return "completed"
 
 
-async def all_at_once(nodes: list[Memory], vendor: Vendor, limits: BudgetLimits) -> tuple[list[str], int]:
-    """Run the turns, every other one on the other node; gives how they ended and what is on the budget."""
-    providers = [
+def providers_of(nodes: list[Memory], vendor: Vendor, limits: BudgetLimits) -> list[Metered]:
+    return [
         Metered(
             vendor,
             budgets=node.budgets,
@@ -136,66 +139,86 @@ async def all_at_once(nodes: list[Memory], vendor: Vendor, limits: BudgetLimits)
         )
         for node in nodes
     ]
-    ends = await asyncio.gather(*(answer(providers[number % 2], number) for number in range(TURNS)))
+
+
+async def all_at_once(providers: list[Metered], turns: int = TURNS) -> list[str]:
+    """Run the turns, every other one on the other node; gives how they ended."""
+    ends = await asyncio.gather(*(answer(providers[number % 2], number) for number in range(turns)))
     for provider in providers:
         await provider.settled()
-    payer = Payer(tenant="acme", user_id="ana", limits=limits)
-    [standing] = await nodes[0].budgets.standing(payer)
+    return ends
+
+
+async def spent(node: Memory, limits: BudgetLimits) -> int:
+    [standing] = await node.budgets.standing(Payer(tenant="acme", user_id="ana", limits=limits))
     assert standing.held_microusd == 0
-    return ends, standing.spent_microusd
+    return standing.spent_microusd
 
 
 @pytest.mark.parametrize("dollars", [0.1, 0.5, 1.0, 1.3])
 async def test_100_turns_at_once_pass_a_budget_by_at_most_one_read_each(nodes: list[Memory], dollars: float) -> None:
     limit = round(dollars * 1_000_000)
-    vendor = Vendor()
+    vendor, limits = Vendor(), BudgetLimits(tenant_day_microusd=limit)
 
-    ends, spent = await all_at_once(nodes, vendor, BudgetLimits(tenant_day_microusd=limit))
+    ends = await all_at_once(providers_of(nodes, vendor, limits))
 
     # The text of a read is rounded to whole characters, so a read may look one token more than it is.
     bound = TURNS * (READ_TOKENS + 1) * MICROUSD_PER_TOKEN
-    billed = vendor.billed_tokens * MICROUSD_PER_TOKEN
-    say(
-        f"limit {limit} spent {spent} billed {billed} overshoot {max(spent, billed) - limit} of {bound}; "
-        f"{ends.count('completed')} turns completed"
-    )
+    counted, billed = await spent(nodes[0], limits), vendor.billed_microusd
+    say(f"limit {limit} counted {counted} billed {billed} overshoot {max(counted, billed) - limit} of {bound}")
     assert "budget_exceeded" in ends
     assert vendor.open == 0
-    assert spent <= limit + bound
+    assert counted <= limit + bound
     assert billed <= limit + bound
 
 
 async def test_100_turns_that_a_budget_has_room_for_all_complete(nodes: list[Memory]) -> None:
-    vendor = Vendor()
+    vendor, limits = Vendor(), BudgetLimits(tenant_day_microusd=60_000_000)
 
-    ends, spent = await all_at_once(nodes, vendor, BudgetLimits(tenant_day_microusd=60_000_000))
+    ends = await all_at_once(providers_of(nodes, vendor, limits))
 
     assert ends == ["completed"] * TURNS
-    assert spent == vendor.billed_tokens * MICROUSD_PER_TOKEN
+    assert await spent(nodes[0], limits) == vendor.billed_microusd
     assert vendor.most_open == TURNS
 
 
 async def test_what_is_left_of_a_budget_is_used(nodes: list[Memory]) -> None:
-    """Holds of calls that are refused come back, so that turns one after the other get what there is."""
+    """Holds of calls that are over come back, so that later turns get what there is, down to less than a slice."""
     vendor = Vendor()
     limits = BudgetLimits(tenant_day_microusd=500_000)
-    _, first = await all_at_once(nodes, vendor, limits)
-    _, second = await all_at_once(nodes, vendor, limits)
 
-    assert first > 0.9 * 500_000
-    assert second >= first
+    await all_at_once(providers_of(nodes, vendor, limits))
+    late = await all_at_once(providers_of(nodes, vendor, limits), turns=10)
+
+    assert "budget_exceeded" in late
+    assert await spent(nodes[0], limits) > 500_000 - SLICE_TOKENS * MICROUSD_PER_TOKEN
 
 
-async def test_hidden_reasoning_overshoots_by_no_more_than_was_not_held(nodes: list[Memory]) -> None:
-    """A vendor that shows nothing of its reasoning until the end: the stated bound is the output limit of each call."""
+async def test_hidden_reasoning_that_nobody_knew_of_is_bounded_by_the_output_limit(nodes: list[Memory]) -> None:
+    """A vendor that shows nothing of its reasoning until the end, at the first calls ever made to it."""
     vendor = Vendor(hidden_tokens=600)
-    limit = 500_000
+    limits = BudgetLimits(tenant_day_microusd=500_000)
 
-    ends, spent = await all_at_once(nodes, vendor, BudgetLimits(tenant_day_microusd=limit))
+    ends = await all_at_once(providers_of(nodes, vendor, limits))
 
     bound = TURNS * ANSWER_TOKENS * 2 * MICROUSD_PER_TOKEN
-    billed = vendor.billed_tokens * MICROUSD_PER_TOKEN
-    say(f"hidden: limit {limit} spent {spent} billed {billed} overshoot {billed - limit} of {bound}")
+    overshoot = vendor.billed_microusd - 500_000
+    say(f"hidden, unknown: limit 500000 billed {vendor.billed_microusd} overshoot {overshoot} of {bound}")
     assert "budget_exceeded" in ends
-    assert spent <= limit + bound
-    assert billed <= limit + bound
+    assert overshoot <= bound
+
+
+async def test_hidden_reasoning_that_was_seen_once_is_held_and_counted(nodes: list[Memory]) -> None:
+    vendor = Vendor(hidden_tokens=600)
+    limits = BudgetLimits(tenant_day_microusd=1_500_000)
+    providers = providers_of(nodes, vendor, limits)
+    first = await all_at_once(providers, turns=2)
+
+    ends = await all_at_once(providers)
+
+    bound = TURNS * (READ_TOKENS + 1) * MICROUSD_PER_TOKEN
+    overshoot = vendor.billed_microusd - 1_500_000
+    say(f"hidden, known: limit 1500000 billed {vendor.billed_microusd} overshoot {overshoot} of {bound}")
+    assert first == ["completed"] * 2
+    assert "budget_exceeded" in ends
+    assert overshoot <= bound
