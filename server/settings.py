@@ -8,10 +8,12 @@ import platform
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from core.budgets import BudgetLimits
 from core.errors import SettingsError
 
 Role = Literal["web", "worker"]
@@ -59,6 +61,18 @@ class Settings(BaseSettings):
     openai_api_key: SecretStr | None = Field(None, description="Key for OpenAI or a compatible server.")
     openai_base_url: str | None = Field(
         None, description="Base URL of an OpenAI-compatible server. Default: OpenAI's own."
+    )
+    prices_file: Path | None = Field(
+        None, description="YAML or JSON with prices of your own, by model and tenant (`metrics/price_file.py`)."
+    )
+    budget_tenant_day_usd: float | None = Field(
+        None, ge=0, description="US dollars that each tenant's model calls may cost in a day. Unset: no limit."
+    )
+    budget_user_day_usd: float | None = Field(
+        None, ge=0, description="US dollars that each user's model calls may cost in a day. Unset: no limit."
+    )
+    budget_zone: str = Field(
+        "UTC", description="Time zone whose midnight ends a budget's day, such as `America/Sao_Paulo`."
     )
     agents_dir: Path = Field(Path("agents"), description="Folder of the agents' configuration, one YAML file each.")
     agent: str = Field("sales", description="The agent that answers where nothing else is asked for.")
@@ -134,6 +148,15 @@ class Settings(BaseSettings):
                 raise ValueError(f"{origin!r} is no web origin; write scheme and host, such as https://www.example.com")
         return value
 
+    @field_validator("budget_zone")
+    @classmethod
+    def _known_zone(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (ZoneInfoNotFoundError, ValueError) as error:
+            raise ValueError("there is no such time zone; write a name such as America/Sao_Paulo, or UTC") from error
+        return value
+
     @field_validator("openai_base_url", "market_base_url")
     @classmethod
     def _http_url(cls, value: str | None) -> str | None:
@@ -156,6 +179,9 @@ class Settings(BaseSettings):
         "openai_base_url",
         "sales_database_url",
         "reference_date",
+        "prices_file",
+        "budget_tenant_day_usd",
+        "budget_user_day_usd",
         mode="before",
     )
     @classmethod
@@ -166,6 +192,15 @@ class Settings(BaseSettings):
     def is_development(self) -> bool:
         """No keys are configured: anyone is anyone, on loopback only."""
         return not self.bootstrap_api_keys
+
+    @property
+    def budget_limits(self) -> BudgetLimits:
+        """What every tenant and user may spend in a day, where nothing else is said of them."""
+        return BudgetLimits(
+            tenant_day_microusd=_microusd(self.budget_tenant_day_usd),
+            user_day_microusd=_microusd(self.budget_user_day_usd),
+            zone=self.budget_zone,
+        )
 
     @property
     def model(self) -> str:
@@ -216,6 +251,10 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host.strip("[]")).is_loopback
     except ValueError:
         return False
+
+
+def _microusd(usd: float | None) -> int | None:
+    return None if usd is None else round(usd * 1_000_000)
 
 
 def _is_http(url: str) -> bool:

@@ -19,16 +19,18 @@ from agent.budget import TokenCounter
 from agent.providers.offline import OfflineProvider
 from agent.providers.openai import OPENAI_URL, OpenAIProvider
 from agent.replay_journal import document as replayed
+from agent.routing.metered import Metered
 from agent.runner import Runner
 from agent.settings import AgentConfig, load_agents
 from core.asyncapi import document as asyncapi
 from core.clock import Clock, SystemClock
 from core.errors import BackendError, SettingsError
 from core.ids import Ids, SystemIds
-from core.ports import Books, Provider, Tools
+from core.ports import Books, Pricing, Provider, Tools
 from core.turns import Principal, TakenTurn
 from memory.backends import Memory, open_memory
 from metrics.logs import mask_prompt
+from metrics.price_file import load_prices
 from metrics.pricing import ListedPricing
 from metrics.prometheus import Prometheus
 from metrics.recorder import Recorder, RefusedRecords
@@ -78,6 +80,7 @@ class _Parts:
     memory: Memory
     tools: Tools
     today: date | None
+    pricing: Pricing
     counter: TokenCounter
     chooser: ModelChooser
     node_id: str
@@ -131,7 +134,20 @@ async def _parts(stack: AsyncExitStack, settings: Settings, extra_providers: Map
         )
     )
     tools, today = await stack.enter_async_context(_tools(settings, clock))
-    providers = {**_providers(settings, ids), **extra_providers}
+    pricing = ListedPricing(clock, None if settings.prices_file is None else load_prices(settings.prices_file))
+    counter, limits = TokenCounter(cache_dir=settings.data_dir / "tokens"), settings.budget_limits
+    providers: dict[str, Provider] = {
+        name: Metered(
+            provider,
+            budgets=memory.budgets,
+            limits_for=lambda _: limits,
+            pricing=pricing,
+            counter=counter,
+            clock=clock,
+            ids=ids,
+        )
+        for name, provider in {**_providers(settings, ids), **extra_providers}.items()
+    }
     for provider in providers.values():
         stack.push_async_callback(provider.close)
     return _Parts(
@@ -144,7 +160,8 @@ async def _parts(stack: AsyncExitStack, settings: Settings, extra_providers: Map
         memory=memory,
         tools=tools,
         today=today,
-        counter=TokenCounter(cache_dir=settings.data_dir / "tokens"),
+        pricing=pricing,
+        counter=counter,
         chooser=ModelChooser(providers, settings.model, settings.llm_fallbacks),
         node_id=node_id,
     )
@@ -238,7 +255,7 @@ def _worker(parts: _Parts) -> Worker:
         agents=parts.agents,
         tools=parts.tools,
         choose_models=parts.chooser,
-        pricing=ListedPricing(parts.clock),
+        pricing=parts.pricing,
         clock=parts.clock,
         ids=parts.ids,
         measure=parts.metrics,
