@@ -8,10 +8,12 @@ import platform
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import NoDecode, SettingsConfigDict
 
+from core.budgets import BudgetLimits
 from core.errors import SettingsError
 from server.model_settings import ModelSettings, is_http, with_keys
 
@@ -50,6 +52,18 @@ class Settings(ModelSettings):
     )
     database_url: str | None = Field(
         None, description="The books: `sqlite:///...` or `postgresql://...`. Unset: SQLite in DATA_DIR."
+    )
+    prices_file: Path | None = Field(
+        None, description="YAML or JSON with prices of your own, by model and tenant (`metrics/price_file.py`)."
+    )
+    budget_tenant_day_usd: float | None = Field(
+        None, ge=0, description="US dollars that each tenant's model calls may cost in a day. Unset: no limit."
+    )
+    budget_user_day_usd: float | None = Field(
+        None, ge=0, description="US dollars that each user's model calls may cost in a day. Unset: no limit."
+    )
+    budget_zone: str = Field(
+        "UTC", description="Time zone whose midnight ends a budget's day, such as `America/Sao_Paulo`."
     )
     agents_dir: Path = Field(Path("agents"), description="Folder of the agents' configuration, one YAML file each.")
     agent: str = Field("sales", description="The agent that answers where nothing else is asked for.")
@@ -125,6 +139,15 @@ class Settings(ModelSettings):
                 raise ValueError(f"{origin!r} is no web origin; write scheme and host, such as https://www.example.com")
         return value
 
+    @field_validator("budget_zone")
+    @classmethod
+    def _known_zone(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (ZoneInfoNotFoundError, ValueError) as error:
+            raise ValueError("there is no such time zone; write a name such as America/Sao_Paulo, or UTC") from error
+        return value
+
     @field_validator("market_base_url")
     @classmethod
     def _market_http_url(cls, value: str) -> str:
@@ -139,7 +162,16 @@ class Settings(ModelSettings):
             raise ValueError(f"MARKET_ALLOWED_HOSTS: the host of MARKET_BASE_URL, {host!r}, is not in it; add it")
         return self
 
-    @field_validator("redis_url", "database_url", "sales_database_url", "reference_date", mode="before")
+    @field_validator(
+        "redis_url",
+        "database_url",
+        "sales_database_url",
+        "reference_date",
+        "prices_file",
+        "budget_tenant_day_usd",
+        "budget_user_day_usd",
+        mode="before",
+    )
     @classmethod
     def _blank_is_unset(cls, value: Any) -> Any:
         return None if value == "" else value
@@ -148,6 +180,15 @@ class Settings(ModelSettings):
     def is_development(self) -> bool:
         """No keys are configured: anyone is anyone, on loopback only."""
         return not self.bootstrap_api_keys
+
+    @property
+    def budget_limits(self) -> BudgetLimits:
+        """What every tenant and user may spend in a day, where nothing else is said of them."""
+        return BudgetLimits(
+            tenant_day_microusd=_microusd(self.budget_tenant_day_usd),
+            user_day_microusd=_microusd(self.budget_user_day_usd),
+            zone=self.budget_zone,
+        )
 
     @property
     def books_url(self) -> str:
@@ -189,6 +230,10 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host.strip("[]")).is_loopback
     except ValueError:
         return False
+
+
+def _microusd(usd: float | None) -> int | None:
+    return None if usd is None else round(usd * 1_000_000)
 
 
 def _line(problem: Any) -> str:

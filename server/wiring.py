@@ -19,6 +19,7 @@ from agent.answer_cache import AnswerCaching
 from agent.budget import TokenCounter
 from agent.replay_journal import document as replayed
 from agent.routing.breaker import Breaker
+from agent.routing.metered import Metered
 from agent.routing.policy import load_policies
 from agent.routing.router import Router
 from agent.runner import Runner
@@ -31,6 +32,7 @@ from core.ports import Books, Pricing, Provider, Tools
 from core.turns import Principal, TakenTurn
 from memory.backends import Memory, open_memory
 from metrics.logs import mask_prompt
+from metrics.price_file import load_prices
 from metrics.pricing import ListedPricing
 from metrics.prometheus import Prometheus
 from metrics.recorder import Recorder, RefusedRecords
@@ -135,10 +137,22 @@ async def _parts(stack: AsyncExitStack, settings: Settings, extra_providers: Map
         )
     )
     tools, today = await stack.enter_async_context(_tools(settings, clock))
-    providers = {**build_providers(settings, ids), **extra_providers}
+    pricing = ListedPricing(clock, None if settings.prices_file is None else load_prices(settings.prices_file))
+    counter, limits = TokenCounter(cache_dir=settings.data_dir / "tokens"), settings.budget_limits
+    providers: dict[str, Provider] = {
+        name: Metered(
+            provider,
+            budgets=memory.budgets,
+            limits_for=lambda _: limits,
+            pricing=pricing,
+            counter=counter,
+            clock=clock,
+            ids=ids,
+        )
+        for name, provider in {**build_providers(settings, ids), **extra_providers}.items()
+    }
     for provider in providers.values():
         stack.push_async_callback(provider.close)
-    pricing = ListedPricing(clock)
     router = Router(
         {name: Breaker(provider) for name, provider in providers.items()},
         settings.model,
@@ -158,8 +172,8 @@ async def _parts(stack: AsyncExitStack, settings: Settings, extra_providers: Map
         memory=memory,
         tools=tools,
         today=today,
-        counter=TokenCounter(cache_dir=settings.data_dir / "tokens"),
         router=router,
+        counter=counter,
         pricing=pricing,
         node_id=node_id,
     )

@@ -37,7 +37,7 @@
 --   ca:<digest>:<generation> STRING  an answer that may be given again
 --   cg:<tenant>  STRING  how often the tenant's answers were cleared   cu:<user>   ZSET the keys of the answers to
 --                        a user's questions, by when they expire in ms
---   and those of `deliveries.lua`
+--   and those of `deliveries.lua` and `budgets.lua`
 -- Channels: ch:<session>, control, node:<node>.
 local TAG = KEYS[1]
 local INSTANCE = ARGV[1]

@@ -26,6 +26,7 @@ from sqlalchemy import (
     Table,
     Text,
     false,
+    true,
 )
 from sqlalchemy.types import Boolean, TypeEngine
 
@@ -114,6 +115,7 @@ turns: Final = Table(
     _count("reasoning_tokens"),
     _count("total_tokens"),
     _count("cost_microusd"),
+    _count("estimated_microusd"),
     Column("ttft_ms", BigInteger),
     Column("duration_ms", BigInteger, nullable=False),
     Column("accepted_ms", BigInteger, nullable=False),
@@ -171,6 +173,8 @@ steps: Final = Table(
     Column("duration_ms", BigInteger, nullable=False),
     Column("ttft_ms", BigInteger),
     Column("finish_reason", Text, nullable=False),
+    Column("estimated", Boolean, nullable=False, server_default=false()),
+    Column("priced", Boolean, nullable=False, server_default=true()),
 )
 
 tool_calls: Final = Table(
