@@ -21,6 +21,8 @@ from memory.event_log.gate import Gate
 from memory.event_log.hub import Hub
 from memory.event_log.log import RedisEventLog
 from memory.feedback.feedbacks import RedisFeedbacks
+from memory.flags.live import LiveFlags
+from memory.flags.redis_flags import RedisFlags
 from memory.keys import Keys
 from memory.outbox.outbox import RedisOutbox
 from memory.queue.control import Control
@@ -39,6 +41,7 @@ class Memory(msgspec.Struct, frozen=True, kw_only=True):
     outbox: Outbox
     feedbacks: Feedbacks
     deliveries: Deliveries
+    flags: LiveFlags
     database: Database
     redis_url: str
     """Where Redis is; for the embedded one its unix socket."""
@@ -98,6 +101,7 @@ async def open_memory(
             running_turns=running_turns,
             lease_ms=lease_ms,
         )
+        flags = LiveFlags(RedisFlags(database), hub, database.keys)
         await stack.enter_async_context(
             running(
                 redis_links=database.run_links,
@@ -105,9 +109,11 @@ async def open_memory(
                 hub_probe=hub.probe,
                 log=log.run,
                 compactor=compactor.run,
+                flags=flags.run,
             )
         )
         await database.connecting()
+        await flags.begin()
         yield Memory(
             sessions=RedisSessions(
                 database,
@@ -121,6 +127,7 @@ async def open_memory(
             outbox=outbox,
             feedbacks=RedisFeedbacks(gate),
             deliveries=RedisDeliveries(database, gate, lease_ms=delivery_lease_ms),
+            flags=flags,
             database=database,
             redis_url=url,
         )

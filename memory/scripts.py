@@ -84,4 +84,9 @@ OLDEST_DELIVERIES: Final = _load("deliveries/oldest", "deliveries")
 TAKE_DELIVERIES: Final = _load("deliveries/take", "deliveries")
 REPORT_DELIVERY: Final = _load("deliveries/report", "events", "deliveries")
 
+PUT_FLAGS: Final = _load("flags/put", "flags", promises=True)
+RESTORE_FLAGS: Final = _load("flags/restore", "flags")
+READ_FLAGS: Final = _load("flags/read")
+FLAG_STATES: Final = _load("flags/states")
+
 ALL: Final[tuple[Script, ...]] = tuple(value for value in list(globals().values()) if isinstance(value, Script))

@@ -81,6 +81,9 @@ class Settings(BaseSettings):
     bootstrap_api_keys: Annotated[tuple[tuple[str, SecretStr], ...], NoDecode] = Field(
         (), description="Service keys made at start: `tenant=secret`, a comma list; a secret has 16 characters or more."
     )
+    operator_tenant: str = Field(
+        "default", description="The tenant whose keys may set the feature flags of all tenants."
+    )
     allowed_origins: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="Web origins (comma list) that may connect besides the server's own."
     )

@@ -24,22 +24,30 @@ from agent.settings import AgentConfig, load_agents
 from core.asyncapi import document as asyncapi
 from core.clock import Clock, SystemClock
 from core.errors import BackendError, SettingsError
+from core.flag_catalog import Catalog, flag_catalog
 from core.ids import Ids, SystemIds
-from core.ports import Books, Provider, Tools
+from core.measurements import Measures
+from core.ports import Books, FlagBooks, Flags, Pricing, Provider, Tools
 from core.turns import Principal, TakenTurn
 from memory.backends import Memory, open_memory
+from memory.flags.open_feature import open_feature_flags
 from metrics.logs import mask_prompt
+from metrics.model_figures import ModelFigures
 from metrics.pricing import ListedPricing
 from metrics.prometheus import Prometheus
 from metrics.recorder import Recorder, RefusedRecords
+from metrics.sql.flags import SqlFlags
 from metrics.sql.opening import open_books
 from server.app import make_app
 from server.auth import Authenticator
 from server.connection import Connection
+from server.flag_restoring import restore_flags
+from server.flags import FlagService
 from server.handing_on import HandingOnWriter
 from server.housekeeping import housekeeping
 from server.leaving import Leaving
 from server.lifeline_holder import LifelineHolder
+from server.model_offers import ModelOffers
 from server.models import ModelChooser
 from server.node import Node
 from server.openapi import openapi
@@ -48,7 +56,9 @@ from server.sessions import Sessions
 from server.settings import Settings
 from server.supervision import attempt, end_tasks, supervise
 from server.transports.chat import Chat
+from server.transports.flags import FlagDoors
 from server.transports.health import Health
+from server.transports.models import ModelDoors
 from server.transports.pages import Pages
 from server.transports.rest import Rest
 from server.transports.sse import EventStream
@@ -81,6 +91,11 @@ class _Parts:
     counter: TokenCounter
     chooser: ModelChooser
     node_id: str
+    catalog: Catalog
+    flags: Flags
+    flag_books: FlagBooks
+    figures: ModelFigures
+    pricing: Pricing
 
 
 @asynccontextmanager
@@ -99,7 +114,9 @@ async def build(settings: Settings, extra_providers: Mapping[str, Provider] | No
         if node.worker is not None:
             recorder = Recorder(parts.memory.outbox, parts.books, parts.metrics, RefusedRecords(settings.data_dir))
             await _background(stack, "recorder", recorder.run)
-            for name, loop in housekeeping(parts.memory.queue, parts.memory.sessions, parts.books).items():
+            memory = parts.memory
+            loops = housekeeping(memory.queue, memory.sessions, parts.books, memory.flags, parts.flag_books)
+            for name, loop in loops.items():
                 await _background(stack, name, loop)
             await _background(stack, "token counter", parts.counter.load, once=True)
             if settings.redis_url is not None:  # the embedded Valkey ends with this process anyway
@@ -130,10 +147,14 @@ async def _parts(stack: AsyncExitStack, settings: Settings, extra_providers: Map
             measure=metrics,
         )
     )
+    flag_books = SqlFlags(books.engine)
+    await restore_flags(memory.flags, flag_books)
     tools, today = await stack.enter_async_context(_tools(settings, clock))
     providers = {**_providers(settings, ids), **extra_providers}
     for provider in providers.values():
         stack.push_async_callback(provider.close)
+    chooser = ModelChooser(providers, settings.model, settings.llm_fallbacks)
+    catalog = flag_catalog(model=chooser.choice)
     return _Parts(
         settings=settings,
         clock=clock,
@@ -145,8 +166,13 @@ async def _parts(stack: AsyncExitStack, settings: Settings, extra_providers: Map
         tools=tools,
         today=today,
         counter=TokenCounter(cache_dir=settings.data_dir / "tokens"),
-        chooser=ModelChooser(providers, settings.model, settings.llm_fallbacks),
+        chooser=chooser,
         node_id=node_id,
+        catalog=catalog,
+        flags=stack.enter_context(open_feature_flags(memory.flags, catalog, node_id)),
+        flag_books=flag_books,
+        figures=ModelFigures(clock),
+        pricing=ListedPricing(clock),
     )
 
 
@@ -207,7 +233,36 @@ def _web_routes(parts: _Parts, sessions: Sessions, authenticator: Authenticator,
         "openapi": lambda: msgspec.json.encode(openapi(VERSION)),
         "asyncapi": lambda: msgspec.json.encode(asyncapi()),
     }
-    return [*event_stream.routes(), *chat.routes(), *rest.routes(), *Pages(STATIC, documents).routes()]
+    return [
+        *event_stream.routes(),
+        *chat.routes(),
+        *rest.routes(),
+        *_flag_routes(parts, authenticator),
+        *Pages(STATIC, documents).routes(),
+    ]
+
+
+def _flag_routes(parts: _Parts, authenticator: Authenticator) -> list[BaseRoute]:
+    settings, store = parts.settings, parts.memory.flags
+    service = FlagService(
+        catalog=parts.catalog,
+        flags=parts.flags,
+        store=store,
+        books=parts.flag_books,
+        operator_tenant=settings.operator_tenant,
+    )
+    offers = ModelOffers(
+        default=settings.model,
+        fallbacks=settings.llm_fallbacks,
+        agents=parts.agents,
+        check=parts.chooser.choice,
+        pricing=parts.pricing,
+        flags=parts.flags,
+        store=store,
+        service=service,
+    )
+    models = ModelDoors(offers=offers, statuses=parts.figures, authenticator=authenticator, node=settings.node)
+    return [*FlagDoors(service, authenticator).routes(), *models.routes()]
 
 
 def _door(
@@ -238,10 +293,10 @@ def _worker(parts: _Parts) -> Worker:
         agents=parts.agents,
         tools=parts.tools,
         choose_models=parts.chooser,
-        pricing=ListedPricing(parts.clock),
+        pricing=parts.pricing,
         clock=parts.clock,
         ids=parts.ids,
-        measure=parts.metrics,
+        measure=Measures(parts.metrics, parts.figures),
         counter=parts.counter,
         reference_date=parts.today,
         on_cancel=queue.on_cancel,

@@ -34,8 +34,8 @@
 --   ux:<user>    SET     sessions that are being erased
 --   er:<user>    HASH    tenant user_id, s:<session> (when it was erased) of what is to be swept again
 --   erasures     ZSET    users with such sessions, by the first of those times in ms
---   and those of `deliveries.lua`
--- Channels: ch:<session>, control, node:<node>.
+--   and those of `deliveries.lua` and `flags.lua`
+-- Channels: ch:<session>, control, node:<node>, flags.
 local TAG = KEYS[1]
 local INSTANCE = ARGV[1]
 local SESSION_TTL_S = 2592000 -- 30 days after the last turn
