@@ -32,8 +32,9 @@ Changed = Callable[[frozenset[str]], None]
 class LiveFlags:
     """See the module. `run` must be running while it is used."""
 
-    def __init__(self, stored: RedisFlags, hub: Hub, keys: Keys) -> None:
+    def __init__(self, stored: RedisFlags, hub: Hub, keys: Keys, *, compare_s: float = COMPARE_S) -> None:
         self._stored = stored
+        self._compare_s = compare_s
         self._snapshot = FlagSnapshot()
         self._states: dict[str, str] = {}
         """The states of the scopes as they were read last."""
@@ -83,7 +84,7 @@ class LiveFlags:
         """Follow Redis, until cancelled."""
         while True:
             try:
-                async with asyncio.timeout(COMPARE_S):
+                async with asyncio.timeout(self._compare_s):
                     await self._news.wait()
             except TimeoutError:
                 pass

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 import msgspec
+from loguru import logger
 
 from core.errors import BackendError, UserError
 from core.flags import Flag, FlagChange, FlagEdit
@@ -44,8 +45,14 @@ class RedisFlags:
     async def read(self, scope: str) -> StoredScope:
         """All flags of a scope."""
         reply = await self._database.call(READ_FLAGS, _PARTITION, scope)
-        flags = (_FLAG.decode(reply[index].partition(b" ")[2]) for index in range(5, len(reply), 2))
-        return StoredScope(state=reply[2].decode(), now_ms=int(reply[3]), flags={flag.key: flag for flag in flags})
+        flags = {}
+        for index in range(4, len(reply), 2):
+            key = reply[index].decode()
+            try:
+                flags[key] = _FLAG.decode(reply[index + 1].partition(b" ")[2])
+            except msgspec.ValidationError as error:  # a newer node's: what this one knows of the flag stays in force
+                logger.error("flags.not_readable", scope=scope, key=key, error=str(error))
+        return StoredScope(state=reply[2].decode(), now_ms=int(reply[3]), flags=flags)
 
     async def change(self, scope: str, edits: Sequence[FlagEdit], principal: Principal) -> Sequence[Flag]:
         """Set flags, all or none. Raises UserError, status 409, where a version is not the expected one."""

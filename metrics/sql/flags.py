@@ -30,7 +30,7 @@ class SqlFlags:
         """All flags of all scopes, those that were taken back included."""
         async with reading(self._engine) as connection:
             rows = (await connection.execute(select(schema.flags))).mappings().all()
-        return [msgspec.convert(dict(row), Flag) for row in rows]
+        return [msgspec.convert({name: row[name] for name in Flag.__struct_fields__}, Flag) for row in rows]
 
     async def audit(self, scope: str, *, key: str | None, before_ms: int | None, limit: int) -> Sequence[FlagChange]:
         """Changes in a scope, the newest first."""

@@ -74,7 +74,7 @@ def test_another_value_is_refused_with_what_is_wanted(key: str, value: Any, says
 
 
 def test_an_unknown_flag_is_refused_with_those_that_there_are() -> None:
-    with pytest.raises(UserError, match="there are: budget_tenant_day_usd, .*, tier") as refused:
+    with pytest.raises(UserError, match=r"there are: budget_tenant_day_usd, .*, tier") as refused:
         check_edit(CATALOG, FlagEdit(key="modell", value="x"))
 
     assert refused.value.code == "not_found"
