@@ -137,6 +137,13 @@ class Settings(BaseSettings):
                 raise ValueError(f"{origin!r} is no web origin; write scheme and host, such as https://www.example.com")
         return value
 
+    @field_validator("operator_tenant")
+    @classmethod
+    def _one_tenant(cls, value: str) -> str:
+        if not value.replace("-", "_").isidentifier():
+            raise ValueError("write one tenant's name: letters, digits, _ and -")
+        return value
+
     @field_validator("openai_base_url", "market_base_url")
     @classmethod
     def _http_url(cls, value: str | None) -> str | None:
