@@ -661,5 +661,27 @@ class ModelStatuses(Protocol):
         ...
 
 
+class NodeStatuses(msgspec.Struct, frozen=True, kw_only=True):
+    """How models do on one node, as it said at `at_ms` (Unix milliseconds)."""
+
+    node_id: str
+    node: str
+    """The process's name in logs."""
+    at_ms: int
+    models: tuple[ModelStatus, ...]
+
+
+class StatusBoard(Protocol):
+    """Where nodes tell one another how models do on them; for people, not for decisions."""
+
+    async def tell(self, node_id: str, name: str, models: Sequence[ModelStatus]) -> None:
+        """Say how models do on a node; it replaces what the node said before, and is kept for a minute."""
+        ...
+
+    async def all(self) -> Sequence[NodeStatuses]:
+        """What all nodes said within the last minute, by their ids."""
+        ...
+
+
 SpawnTask = Callable[[Awaitable[None], str], None]
 Health = Literal["ok", "away"]

@@ -30,6 +30,7 @@ from memory.queue.turns import LEASE_MS, RUNNING_TURNS, RedisTurnQueue
 from memory.sessions.erasing import SWEEP_AFTER_MS, Erasing
 from memory.sessions.merging import DUE_MS, Merging
 from memory.sessions.store import RedisSessions
+from memory.statuses.board import RedisStatusBoard
 
 
 class Memory(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,6 +43,7 @@ class Memory(msgspec.Struct, frozen=True, kw_only=True):
     feedbacks: Feedbacks
     deliveries: Deliveries
     flags: LiveFlags
+    statuses: RedisStatusBoard
     database: Database
     redis_url: str
     """Where Redis is; for the embedded one its unix socket."""
@@ -128,6 +130,7 @@ async def open_memory(
             feedbacks=RedisFeedbacks(gate),
             deliveries=RedisDeliveries(database, gate, lease_ms=delivery_lease_ms),
             flags=flags,
+            statuses=RedisStatusBoard(database),
             database=database,
             redis_url=url,
         )

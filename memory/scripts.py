@@ -89,4 +89,7 @@ RESTORE_FLAGS: Final = _load("flags/restore", "flags")
 READ_FLAGS: Final = _load("flags/read")
 FLAG_STATES: Final = _load("flags/states")
 
+TELL_STATUSES: Final = _load("statuses/tell")
+STATUSES: Final = _load("statuses/all")
+
 ALL: Final[tuple[Script, ...]] = tuple(value for value in list(globals().values()) if isinstance(value, Script))

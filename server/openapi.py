@@ -195,7 +195,7 @@ ENDPOINTS: Final[tuple[Endpoint, ...]] = (
     Endpoint(
         method="get",
         path="/api/v1/models/status",
-        summary="How each model does on the node that answers: breaker, calls, errors, time to the first token.",
+        summary="How each model does on each node: breaker, calls, errors, time to the first token.",
         answers={200: ModelStatusesAnswer},
     ),
     Endpoint(

@@ -48,6 +48,7 @@ from server.housekeeping import housekeeping
 from server.leaving import Leaving
 from server.lifeline_holder import LifelineHolder
 from server.model_offers import ModelOffers
+from server.model_statuses import ClusterStatuses
 from server.models import ModelChooser
 from server.node import Node
 from server.openapi import openapi
@@ -109,7 +110,14 @@ async def build(settings: Settings, extra_providers: Mapping[str, Provider] | No
             parts = await _parts(stack, settings, extra_providers or {})
         except BackendError as error:
             raise SettingsError(error.message) from error
-        node = _node(parts)
+        statuses = ClusterStatuses(
+            own=parts.figures,
+            board=parts.memory.statuses,
+            node_id=parts.node_id,
+            name=settings.node,
+            clock=parts.clock,
+        )
+        node = _node(parts, statuses)
         await _background(stack, "connections", node.watch_connections)
         if node.worker is not None:
             recorder = Recorder(parts.memory.outbox, parts.books, parts.metrics, RefusedRecords(settings.data_dir))
@@ -118,6 +126,7 @@ async def build(settings: Settings, extra_providers: Mapping[str, Provider] | No
             loops = housekeeping(memory.queue, memory.sessions, parts.books, memory.flags, parts.flag_books)
             for name, loop in loops.items():
                 await _background(stack, name, loop)
+            await _background(stack, "model statuses", statuses.tell)
             await _background(stack, "token counter", parts.counter.load, once=True)
             if settings.redis_url is not None:  # the embedded Valkey ends with this process anyway
                 arguments = [settings.redis_url, str(settings.partitions), parts.node_id]
@@ -176,7 +185,7 @@ async def _parts(stack: AsyncExitStack, settings: Settings, extra_providers: Map
     )
 
 
-def _node(parts: _Parts) -> Node:
+def _node(parts: _Parts, statuses: ClusterStatuses) -> Node:
     settings = parts.settings
     sessions = Sessions(
         store=parts.memory.sessions,
@@ -200,6 +209,7 @@ def _node(parts: _Parts) -> Node:
         authenticator = Authenticator(settings)
         door = _door(parts, sessions, authenticator, connections)
         routes += _web_routes(parts, sessions, authenticator, leaving)
+        routes += _flag_routes(parts, authenticator, statuses)
     return Node(
         app=make_app(routes, door),
         connections=connections,
@@ -237,12 +247,11 @@ def _web_routes(parts: _Parts, sessions: Sessions, authenticator: Authenticator,
         *event_stream.routes(),
         *chat.routes(),
         *rest.routes(),
-        *_flag_routes(parts, authenticator),
         *Pages(STATIC, documents).routes(),
     ]
 
 
-def _flag_routes(parts: _Parts, authenticator: Authenticator) -> list[BaseRoute]:
+def _flag_routes(parts: _Parts, authenticator: Authenticator, statuses: ClusterStatuses) -> list[BaseRoute]:
     settings, store = parts.settings, parts.memory.flags
     service = FlagService(
         catalog=parts.catalog,
@@ -261,7 +270,7 @@ def _flag_routes(parts: _Parts, authenticator: Authenticator) -> list[BaseRoute]
         store=store,
         service=service,
     )
-    models = ModelDoors(offers=offers, statuses=parts.figures, authenticator=authenticator, node=settings.node)
+    models = ModelDoors(offers=offers, statuses=statuses, authenticator=authenticator)
     return [*FlagDoors(service, authenticator).routes(), *models.routes()]
 
 

@@ -34,6 +34,7 @@
 --   ux:<user>    SET     sessions that are being erased
 --   er:<user>    HASH    tenant user_id, s:<session> (when it was erased) of what is to be swept again
 --   erasures     ZSET    users with such sessions, by the first of those times in ms
+--   mst          HASH    `<when in ms> <how its models do>` by node; only in partition 0, for a minute
 --   and those of `deliveries.lua` and `flags.lua`
 -- Channels: ch:<session>, control, node:<node>, flags.
 local TAG = KEYS[1]

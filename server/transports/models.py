@@ -1,4 +1,4 @@
-"""Models by REST: which there are, which one a tenant selects, and how each does on this node."""
+"""Models by REST: which there are, which one a tenant selects, and how each does."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from core.ports import ModelStatus, ModelStatuses
+from core.ports import NodeStatuses
 from server.auth import Authenticator
 from server.http import guarded, json_response, principal_of, read_json
 from server.model_offers import ModelOffer, ModelOffers, SelectBody
+from server.model_statuses import ClusterStatuses
 from server.sessions import require_service
 
 
@@ -21,22 +22,18 @@ class ModelsAnswer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ModelStatusesAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """How the models do, as the node saw that answers: what ran on others is not in it."""
+    """How the models do on each node: the one that answers as of now, the others as they said seconds ago."""
 
-    node: str
-    models: tuple[ModelStatus, ...]
+    nodes: tuple[NodeStatuses, ...]
 
 
 class ModelDoors:
-    """The endpoints below `/api/v1/models`; services only. `node` is this process's name."""
+    """The endpoints below `/api/v1/models`; services only."""
 
-    def __init__(
-        self, *, offers: ModelOffers, statuses: ModelStatuses, authenticator: Authenticator, node: str
-    ) -> None:
+    def __init__(self, *, offers: ModelOffers, statuses: ClusterStatuses, authenticator: Authenticator) -> None:
         self._offers = offers
         self._statuses = statuses
         self._authenticator = authenticator
-        self._node = node
 
     def routes(self) -> list[Route]:
         """What it answers."""
@@ -57,7 +54,7 @@ class ModelDoors:
         return json_response(await self._offers.select(principal, await read_json(request, SelectBody)))
 
     async def status(self, request: Request) -> Response:
-        """Calls, errors and times by model."""
+        """Calls, errors and times by node and model."""
         principal = principal_of(self._authenticator, request)
         require_service(principal, "see how models do")
-        return json_response(ModelStatusesAnswer(node=self._node, models=tuple(self._statuses.statuses())))
+        return json_response(ModelStatusesAnswer(nodes=tuple(await self._statuses.all())))

@@ -185,6 +185,23 @@ async def test_a_repeated_script_changes_nothing_twice(nodes: Nodes) -> None:
         assert client.xlen(f"{prefix}outbox") == 2
 
 
+async def test_a_change_is_heard_by_its_message_alone(nodes: Nodes) -> None:
+    """No comparing on a timer here: the node is told."""
+    database, connected, changed = nodes.two.database, asyncio.Event(), asyncio.Event()
+    hub = Hub(database, "listener")
+    listener = LiveFlags(RedisFlags(database), hub, database.keys, compare_s=3600)
+    hub.on_connected(connected.set)
+    listener.on_change(lambda _: changed.set())
+    async with running(hub=hub.run, flags=listener.run), asyncio.timeout(20):
+        await connected.wait()
+        await hub.listening(database.keys.flags_channel())
+
+        [flag] = await nodes.one.flags.change("acme", [edit("pro")], KEY)
+        await changed.wait()
+
+    assert listener.of("acme")["tier"] == flag
+
+
 async def test_a_message_that_was_lost_is_made_up_for(nodes: Nodes) -> None:
     database, changed = nodes.one.database, asyncio.Event()
     deaf = LiveFlags(RedisFlags(database), Hub(database, "deaf"), database.keys, compare_s=0.05)

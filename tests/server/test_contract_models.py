@@ -175,10 +175,10 @@ async def test_how_models_do_is_told_by_the_node_that_ran_them(
     for message in ("ana: oi", "ana: e agora"):
         await acme.post("/chat", json={"user_id": "ana", "message": message})
 
-    answer = (await acme.get("/api/v1/models/status")).json()
+    [node] = (await acme.get("/api/v1/models/status")).json()["nodes"]
 
-    assert answer["node"] == model_node.settings.node
-    double = next(status for status in answer["models"] if status["model"] == "scripted:double")
+    assert node["node"] == model_node.settings.node
+    double = next(status for status in node["models"] if status["model"] == "scripted:double")
     assert (double["calls"], double["errors"], double["breaker"]) == (2, 1, "unknown")
     assert double["last_error"] is not None
     assert double["last_error_ms"] <= double["last_call_ms"]

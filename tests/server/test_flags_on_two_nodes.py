@@ -9,6 +9,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from typing import Any
 
 import httpx2
 import pytest
@@ -63,6 +64,23 @@ async def test_a_flag_that_is_set_on_one_node_is_in_force_on_the_other(nodes: Tw
         assert answer.json()["value"] == f"tier-{number}"
     median_ms, most_ms = statistics.median(took_ms), max(took_ms)
     print(f"\nin force on the other node after the answer: median {median_ms:.1f} ms, at most {most_ms:.1f} ms")  # noqa: T201 - told, not asserted
+
+
+async def test_how_models_do_on_a_worker_is_told_by_a_node_that_runs_none(nodes: TwoNodes) -> None:
+    await nodes.two.post("/chat", json={"user_id": "ana", "message": "oi"})
+
+    async with asyncio.timeout(20):
+        while not (told := [node for node in await statuses(nodes.two) if node["models"]]):
+            await asyncio.sleep(0.1)
+
+    assert [status["model"] for status in told[0]["models"]] == ["offline:offline-demo"]
+    assert told[0]["node_id"] == (await statuses(nodes.one))[0]["node_id"]
+    assert told[0]["node_id"] != (await statuses(nodes.two))[0]["node_id"]
+
+
+async def statuses(http: httpx2.AsyncClient) -> list[dict[str, Any]]:
+    """What a node says of all nodes, itself first."""
+    return (await http.get("/api/v1/models/status")).json()["nodes"]
 
 
 @pytest.mark.chaos
