@@ -83,7 +83,7 @@ class FlagService:
     """See the module."""
 
     def __init__(
-        self, *, catalog: Catalog, flags: Flags, store: FlagStore, books: FlagBooks, operator_tenant: str
+        self, catalog: Catalog, flags: Flags, store: FlagStore, books: FlagBooks, operator_tenant: str
     ) -> None:
         self._catalog = catalog
         self._flags = flags

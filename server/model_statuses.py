@@ -15,7 +15,7 @@ TELL_S: Final = 3.0
 class ClusterStatuses:
     """What this node knows of its models, and what the others said. `name` is this process's in logs."""
 
-    def __init__(self, *, own: ModelStatuses, board: StatusBoard, node_id: str, name: str, clock: Clock) -> None:
+    def __init__(self, own: ModelStatuses, board: StatusBoard, clock: Clock, *, node_id: str, name: str) -> None:
         self._own = own
         self._board = board
         self._node_id = node_id

@@ -96,6 +96,7 @@ class _Parts:
     flags: Flags
     flag_books: FlagBooks
     figures: ModelFigures
+    statuses: ClusterStatuses
     pricing: Pricing
 
 
@@ -110,14 +111,7 @@ async def build(settings: Settings, extra_providers: Mapping[str, Provider] | No
             parts = await _parts(stack, settings, extra_providers or {})
         except BackendError as error:
             raise SettingsError(error.message) from error
-        statuses = ClusterStatuses(
-            own=parts.figures,
-            board=parts.memory.statuses,
-            node_id=parts.node_id,
-            name=settings.node,
-            clock=parts.clock,
-        )
-        node = _node(parts, statuses)
+        node = _node(parts)
         await _background(stack, "connections", node.watch_connections)
         if node.worker is not None:
             recorder = Recorder(parts.memory.outbox, parts.books, parts.metrics, RefusedRecords(settings.data_dir))
@@ -126,7 +120,7 @@ async def build(settings: Settings, extra_providers: Mapping[str, Provider] | No
             loops = housekeeping(memory.queue, memory.sessions, parts.books, memory.flags, parts.flag_books)
             for name, loop in loops.items():
                 await _background(stack, name, loop)
-            await _background(stack, "model statuses", statuses.tell)
+            await _background(stack, "model statuses", parts.statuses.tell)
             await _background(stack, "token counter", parts.counter.load, once=True)
             if settings.redis_url is not None:  # the embedded Valkey ends with this process anyway
                 arguments = [settings.redis_url, str(settings.partitions), parts.node_id]
@@ -163,7 +157,7 @@ async def _parts(stack: AsyncExitStack, settings: Settings, extra_providers: Map
     for provider in providers.values():
         stack.push_async_callback(provider.close)
     chooser = ModelChooser(providers, settings.model, settings.llm_fallbacks)
-    catalog = flag_catalog(model=chooser.choice)
+    catalog, figures = flag_catalog(model=chooser.choice), ModelFigures(clock)
     return _Parts(
         settings=settings,
         clock=clock,
@@ -180,12 +174,13 @@ async def _parts(stack: AsyncExitStack, settings: Settings, extra_providers: Map
         catalog=catalog,
         flags=stack.enter_context(open_feature_flags(memory.flags, catalog, node_id)),
         flag_books=flag_books,
-        figures=ModelFigures(clock),
+        figures=figures,
+        statuses=ClusterStatuses(figures, memory.statuses, clock, node_id=node_id, name=settings.node),
         pricing=ListedPricing(clock),
     )
 
 
-def _node(parts: _Parts, statuses: ClusterStatuses) -> Node:
+def _node(parts: _Parts) -> Node:
     settings = parts.settings
     sessions = Sessions(
         store=parts.memory.sessions,
@@ -209,7 +204,7 @@ def _node(parts: _Parts, statuses: ClusterStatuses) -> Node:
         authenticator = Authenticator(settings)
         door = _door(parts, sessions, authenticator, connections)
         routes += _web_routes(parts, sessions, authenticator, leaving)
-        routes += _flag_routes(parts, authenticator, statuses)
+        routes += _flag_routes(parts, authenticator)
     return Node(
         app=make_app(routes, door),
         connections=connections,
@@ -251,15 +246,9 @@ def _web_routes(parts: _Parts, sessions: Sessions, authenticator: Authenticator,
     ]
 
 
-def _flag_routes(parts: _Parts, authenticator: Authenticator, statuses: ClusterStatuses) -> list[BaseRoute]:
+def _flag_routes(parts: _Parts, authenticator: Authenticator) -> list[BaseRoute]:
     settings, store = parts.settings, parts.memory.flags
-    service = FlagService(
-        catalog=parts.catalog,
-        flags=parts.flags,
-        store=store,
-        books=parts.flag_books,
-        operator_tenant=settings.operator_tenant,
-    )
+    service = FlagService(parts.catalog, parts.flags, store, parts.flag_books, settings.operator_tenant)
     offers = ModelOffers(
         default=settings.model,
         fallbacks=settings.llm_fallbacks,
@@ -270,8 +259,10 @@ def _flag_routes(parts: _Parts, authenticator: Authenticator, statuses: ClusterS
         store=store,
         service=service,
     )
-    models = ModelDoors(offers=offers, statuses=statuses, authenticator=authenticator)
-    return [*FlagDoors(service, authenticator).routes(), *models.routes()]
+    return [
+        *FlagDoors(service, authenticator).routes(),
+        *ModelDoors(offers, parts.statuses, authenticator).routes(),
+    ]
 
 
 def _door(

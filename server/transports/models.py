@@ -30,7 +30,7 @@ class ModelStatusesAnswer(msgspec.Struct, frozen=True, kw_only=True):
 class ModelDoors:
     """The endpoints below `/api/v1/models`; services only."""
 
-    def __init__(self, *, offers: ModelOffers, statuses: ClusterStatuses, authenticator: Authenticator) -> None:
+    def __init__(self, offers: ModelOffers, statuses: ClusterStatuses, authenticator: Authenticator) -> None:
         self._offers = offers
         self._statuses = statuses
         self._authenticator = authenticator
