@@ -161,6 +161,18 @@ async def test_flags_from_sql_are_put_back_where_they_are_newer_only(nodes: Node
     assert len(await nodes.one.outbox.pending(10)) == 1
 
 
+async def test_what_is_put_back_never_takes_the_place_of_what_is_newer(nodes: Nodes) -> None:
+    """A node that noticed a loss puts back what it knows while somebody else sets the flag anew."""
+    stored = RedisFlags(nodes.one.database)
+    [old] = await nodes.one.flags.change("acme", [edit("pro")], KEY)
+    [new] = await nodes.two.flags.change("acme", [edit("max")], KEY)
+
+    restored = [await stored.restore("acme", [flag]) for flag in (old, new)]
+
+    assert restored == [0, 0]
+    assert (await stored.read("acme")).flags == {"tier": new}
+
+
 async def test_a_change_after_a_loss_is_newer_than_all_that_was_lost(nodes: Nodes) -> None:
     [lost] = await nodes.one.flags.change("acme", [edit("pro")], KEY)
     with nodes.server.client() as client:
