@@ -34,7 +34,7 @@ _EXPECTED: Final[Mapping[FlagKind, str]] = {
 
 @dataclass(frozen=True, kw_only=True)
 class KnownFlag:
-    """An entry of the catalogue. `reader` says who heeds the flag."""
+    """An entry of the catalogue. `reader` says who heeds the flag; a `default` of None is no value at all."""
 
     key: str
     kind: FlagKind
@@ -48,7 +48,7 @@ Catalog = Mapping[str, KnownFlag]
 
 
 def flag_catalog(*, model: Check, policy: Check | None = None, experiment: Check | None = None) -> Catalog:
-    """All flags by key. `model` looks at one name `provider:model`; the others at what the routing reads."""
+    """All flags by key. `model` looks at one name `provider:model`; the others at an object (default: any object)."""
     models = _each(model)
     known = (
         KnownFlag(
@@ -62,9 +62,9 @@ def flag_catalog(*, model: Check, policy: Check | None = None, experiment: Check
         KnownFlag(
             key="fallbacks",
             kind="object",
-            default=[],
-            description="`provider:model`s, in order, that are tried where the first cannot answer; empty: "
-            "the agent's and the server's.",
+            default=None,
+            description="`provider:model`s, in order, that are tried where the first cannot answer, in place of the "
+            "agent's and the server's; an empty list: none.",
             reader="routing",
             check=models,
         ),

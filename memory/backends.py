@@ -11,7 +11,8 @@ import msgspec
 from core.clock import Clock, SystemClock
 from core.ids import Ids, SystemIds
 from core.measurements import Measure, NoMeasure
-from core.ports import Deliveries, EventLog, Feedbacks, Outbox, SessionStore, TurnQueue
+from core.ports import AnswerCache, Deliveries, EventLog, Feedbacks, Outbox, SessionStore, TurnQueue
+from memory.cache.answers import RedisAnswers
 from memory.connection import Database, running
 from memory.deliveries.deliveries import LEASE_MS as DELIVERY_LEASE_MS
 from memory.deliveries.deliveries import RedisDeliveries
@@ -44,6 +45,7 @@ class Memory(msgspec.Struct, frozen=True, kw_only=True):
     deliveries: Deliveries
     flags: LiveFlags
     statuses: RedisStatusBoard
+    answers: AnswerCache
     database: Database
     redis_url: str
     """Where Redis is; for the embedded one its unix socket."""
@@ -89,7 +91,7 @@ async def open_memory(
         hub = Hub(database, node)
         gate = Gate(database, ids)
         compactor = Compactor(gate, clock)
-        outbox = RedisOutbox(database)
+        outbox, answers = RedisOutbox(database), RedisAnswers(database)
         log = RedisEventLog(database, gate, hub, clock)
         queue = RedisTurnQueue(
             database,
@@ -122,7 +124,7 @@ async def open_memory(
                 gate,
                 ids,
                 Merging(database, gate, due_ms=merge_due_ms),
-                Erasing(database, outbox, sweep_after_ms=sweep_after_ms),
+                Erasing(database, outbox, answers, sweep_after_ms=sweep_after_ms),
             ),
             log=log,
             queue=queue,
@@ -131,6 +133,7 @@ async def open_memory(
             deliveries=RedisDeliveries(database, gate, lease_ms=delivery_lease_ms),
             flags=flags,
             statuses=RedisStatusBoard(database),
+            answers=answers,
             database=database,
             redis_url=url,
         )

@@ -91,5 +91,9 @@ FLAG_STATES: Final = _load("flags/states")
 
 TELL_STATUSES: Final = _load("statuses/tell")
 STATUSES: Final = _load("statuses/all")
+CACHE_GET: Final = _load("cache/get")
+CACHE_PUT: Final = _load("cache/put")
+CACHE_CLEAR: Final = _load("cache/clear")
+CACHE_FORGET: Final = _load("cache/forget")
 
 ALL: Final[tuple[Script, ...]] = tuple(value for value in list(globals().values()) if isinstance(value, Script))

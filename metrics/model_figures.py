@@ -1,18 +1,18 @@
 """How models do on this node (`core.ports.ModelStatuses`): counted from measurements, in memory, since the start.
 
-It knows nothing of breakers: who opens them tells of them.
+How the breakers stand is asked of whoever has them.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 from core.clock import Clock
 from core.measurements import Measurement, ModelAnswered
-from core.ports import ModelStatus
+from core.ports import BreakerState, ModelStatus
 
 MODELS_MOST: Final = 100
 """Callers may name models: of more than so many, the one that was called longest ago is forgotten."""
@@ -31,10 +31,11 @@ class _Figures:
 
 
 class ModelFigures:
-    """See the module. Takes measurements as `core.measurements.Measure`."""
+    """See the module. Takes measurements as `core.measurements.Measure`; `breaker` knows each `provider:model`."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, breaker: Callable[[str], BreakerState]) -> None:
         self._clock = clock
+        self._breaker = breaker
         self._models: OrderedDict[str, _Figures] = OrderedDict()
 
     def emit(self, measurement: Measurement) -> None:
@@ -53,7 +54,7 @@ class ModelFigures:
 
     def statuses(self) -> Sequence[ModelStatus]:
         """One of each model that was called, by name."""
-        return [_status(model, self._models[model]) for model in sorted(self._models)]
+        return [_status(model, self._breaker(model), self._models[model]) for model in sorted(self._models)]
 
     def _figures(self, model: str) -> _Figures:
         figures = self._models.setdefault(model, _Figures())
@@ -63,10 +64,11 @@ class ModelFigures:
         return figures
 
 
-def _status(model: str, figures: _Figures) -> ModelStatus:
+def _status(model: str, breaker: BreakerState, figures: _Figures) -> ModelStatus:
     ranked = sorted(figures.ttft_ms)
     return ModelStatus(
         model=model,
+        breaker=breaker,
         calls=figures.calls,
         errors=figures.errors,
         last_error=figures.last_error,

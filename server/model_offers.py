@@ -86,7 +86,7 @@ class ModelOffers:
         selected = self._flags.text("model", context)
         disabled = self._flags.object("disabled_models", context)
         used_by = dict(self._used_by)
-        for model in (selected, *self._flags.object("fallbacks", context)):
+        for model in (selected, *(self._flags.object("fallbacks", context) or ())):
             if model:
                 used_by[model] = (*used_by.get(model, ()), "flag")
         return [

@@ -3,13 +3,32 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final, Protocol
 
 from core.clock import Clock
-from core.ports import ModelStatuses, NodeStatuses, StatusBoard
+from core.ports import BreakerState, ModelStatuses, NodeStatuses, StatusBoard
 
 TELL_S: Final = 3.0
+
+
+class HasState(Protocol):
+    """A breaker: `state` of a model by its name at the provider."""
+
+    def state(self, model: str) -> BreakerState:
+        """How its circuit stands."""
+        ...
+
+
+def breaker_of(breakers: Mapping[str, HasState]) -> Callable[[str], BreakerState]:
+    """How the circuit of a `provider:model` stands, by the breakers of the providers; closed where there is none."""
+
+    def state(name: str) -> BreakerState:
+        provider, _, model = name.partition(":")
+        breaker = breakers.get(provider)
+        return "closed" if breaker is None else breaker.state(model)
+
+    return state
 
 
 class ClusterStatuses:

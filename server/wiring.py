@@ -15,16 +15,20 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.routing import BaseRoute
 
+from agent.answer_cache import AnswerCaching
 from agent.budget import TokenCounter
 from agent.providers.offline import OfflineProvider
 from agent.providers.openai import OPENAI_URL, OpenAIProvider
 from agent.replay_journal import document as replayed
+from agent.routing.breaker import Breaker
+from agent.routing.policy import load_policies
+from agent.routing.router import Router
 from agent.runner import Runner
 from agent.settings import AgentConfig, load_agents
 from core.asyncapi import document as asyncapi
 from core.clock import Clock, SystemClock
 from core.errors import BackendError, SettingsError
-from core.flag_catalog import Catalog, flag_catalog
+from core.flag_catalog import Catalog
 from core.ids import Ids, SystemIds
 from core.measurements import Measures
 from core.ports import Books, FlagBooks, Flags, Pricing, Provider, Tools
@@ -42,24 +46,22 @@ from server.app import make_app
 from server.auth import Authenticator
 from server.connection import Connection
 from server.flag_restoring import restore_flags
-from server.flags import FlagService
+from server.flag_routes import flag_routes
 from server.handing_on import HandingOnWriter
 from server.housekeeping import housekeeping
 from server.leaving import Leaving
 from server.lifeline_holder import LifelineHolder
-from server.model_offers import ModelOffers
-from server.model_statuses import ClusterStatuses
-from server.models import ModelChooser
+from server.model_statuses import ClusterStatuses, breaker_of
 from server.node import Node
 from server.openapi import openapi
 from server.outbound import Transport
+from server.routing_flags import routing_catalog
 from server.sessions import Sessions
 from server.settings import Settings
 from server.supervision import attempt, end_tasks, supervise
+from server.transports.cache import Cache
 from server.transports.chat import Chat
-from server.transports.flags import FlagDoors
 from server.transports.health import Health
-from server.transports.models import ModelDoors
 from server.transports.pages import Pages
 from server.transports.rest import Rest
 from server.transports.sse import EventStream
@@ -90,14 +92,14 @@ class _Parts:
     tools: Tools
     today: date | None
     counter: TokenCounter
-    chooser: ModelChooser
+    router: Router
+    pricing: Pricing
     node_id: str
     catalog: Catalog
     flags: Flags
     flag_books: FlagBooks
     figures: ModelFigures
     statuses: ClusterStatuses
-    pricing: Pricing
 
 
 @asynccontextmanager
@@ -156,8 +158,19 @@ async def _parts(stack: AsyncExitStack, settings: Settings, extra_providers: Map
     providers = {**_providers(settings, ids), **extra_providers}
     for provider in providers.values():
         stack.push_async_callback(provider.close)
-    chooser = ModelChooser(providers, settings.model, settings.llm_fallbacks)
-    catalog, figures = flag_catalog(model=chooser.choice), ModelFigures(clock)
+    breakers = {name: Breaker(provider) for name, provider in providers.items()}
+    pricing, figures = ListedPricing(clock), ModelFigures(clock, breaker_of(breakers))
+    catalog = routing_catalog(lambda names: router.check(names))  # noqa: PLW0108 - it is made below, with these flags
+    flags = stack.enter_context(open_feature_flags(memory.flags, catalog, node_id))
+    router = Router(
+        breakers,
+        settings.model,
+        settings.llm_fallbacks,
+        agents=agents,
+        policies=load_policies(settings.agents_dir / "policies"),
+        flags=flags,
+        pricing=pricing,
+    )
     return _Parts(
         settings=settings,
         clock=clock,
@@ -169,14 +182,14 @@ async def _parts(stack: AsyncExitStack, settings: Settings, extra_providers: Map
         tools=tools,
         today=today,
         counter=TokenCounter(cache_dir=settings.data_dir / "tokens"),
-        chooser=chooser,
+        router=router,
+        pricing=pricing,
         node_id=node_id,
         catalog=catalog,
-        flags=stack.enter_context(open_feature_flags(memory.flags, catalog, node_id)),
+        flags=flags,
         flag_books=flag_books,
         figures=figures,
         statuses=ClusterStatuses(figures, memory.statuses, clock, node_id=node_id, name=settings.node),
-        pricing=ListedPricing(clock),
     )
 
 
@@ -193,7 +206,7 @@ def _node(parts: _Parts) -> Node:
         clock=parts.clock,
         ids=parts.ids,
         measure=parts.metrics,
-        agents=frozenset(parts.agents),
+        agents=parts.agents,
         default_agent=settings.agent,
     )
     connections: set[Connection] = set()
@@ -204,7 +217,18 @@ def _node(parts: _Parts) -> Node:
         authenticator = Authenticator(settings)
         door = _door(parts, sessions, authenticator, connections)
         routes += _web_routes(parts, sessions, authenticator, leaving)
-        routes += _flag_routes(parts, authenticator)
+        routes += flag_routes(
+            settings,
+            authenticator,
+            catalog=parts.catalog,
+            flags=parts.flags,
+            store=parts.memory.flags,
+            books=parts.flag_books,
+            agents=parts.agents,
+            check_model=parts.router.candidate,
+            pricing=parts.pricing,
+            statuses=parts.statuses,
+        )
     return Node(
         app=make_app(routes, door),
         connections=connections,
@@ -223,7 +247,7 @@ def _web_routes(parts: _Parts, sessions: Sessions, authenticator: Authenticator,
         clock=parts.clock,
         ids=parts.ids,
         wait_s=settings.chat_wait_s,
-        check_model=parts.chooser.choice,
+        check_model=parts.router.candidate,
         leaving=leaving,
     )
     event_stream = EventStream(sessions, authenticator, parts.metrics, leaving)
@@ -234,35 +258,12 @@ def _web_routes(parts: _Parts, sessions: Sessions, authenticator: Authenticator,
         replay=lambda journal: replayed(journal, parts.agents.get(journal.input.agent), parts.tools.specs()),
         public_config=_public_config(settings, parts.agents[settings.agent]),
     )
+    cache = Cache(authenticator, parts.memory.answers)
     documents = {
         "openapi": lambda: msgspec.json.encode(openapi(VERSION)),
         "asyncapi": lambda: msgspec.json.encode(asyncapi()),
     }
-    return [
-        *event_stream.routes(),
-        *chat.routes(),
-        *rest.routes(),
-        *Pages(STATIC, documents).routes(),
-    ]
-
-
-def _flag_routes(parts: _Parts, authenticator: Authenticator) -> list[BaseRoute]:
-    settings, store = parts.settings, parts.memory.flags
-    service = FlagService(parts.catalog, parts.flags, store, parts.flag_books, settings.operator_tenant)
-    offers = ModelOffers(
-        default=settings.model,
-        fallbacks=settings.llm_fallbacks,
-        agents=parts.agents,
-        check=parts.chooser.choice,
-        pricing=parts.pricing,
-        flags=parts.flags,
-        store=store,
-        service=service,
-    )
-    return [
-        *FlagDoors(service, authenticator).routes(),
-        *ModelDoors(offers, parts.statuses, authenticator).routes(),
-    ]
+    return [*event_stream.routes(), *chat.routes(), *rest.routes(), *cache.routes(), *Pages(STATIC, documents).routes()]
 
 
 def _door(
@@ -292,7 +293,7 @@ def _worker(parts: _Parts) -> Worker:
     runner = Runner(
         agents=parts.agents,
         tools=parts.tools,
-        choose_models=parts.chooser,
+        choose_models=parts.router,
         pricing=parts.pricing,
         clock=parts.clock,
         ids=parts.ids,
@@ -301,6 +302,7 @@ def _worker(parts: _Parts) -> Worker:
         reference_date=parts.today,
         on_cancel=queue.on_cancel,
         mask=mask_prompt,
+        caching=AnswerCaching(parts.memory.answers, parts.tools),
     )
 
     async def run_turn(turn: TakenTurn) -> None:

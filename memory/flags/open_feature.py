@@ -25,6 +25,8 @@ from memory.flags.live import LiveFlags
 
 Value = TypeVar("Value")
 _Object = Sequence[FlagValueType] | Mapping[str, FlagValueType]
+_NOTHING: Final[dict[str, FlagValueType]] = {}
+"""Stands for None, which is no value in OpenFeature."""
 _GONE: Final = NoOpProvider()
 """What answers for the domain of a node that has stopped: defaults."""
 
@@ -129,7 +131,9 @@ class OpenFeatureFlags:
 
     def object(self, key: str, context: FlagContext, default: Any = None) -> Any:
         """A flag that is a JSON object or a list."""
-        return self._client.get_object_value(key, self._or_known(key, default), _asked(context))
+        wanted = self._or_known(key, default)
+        found = self._client.get_object_value(key, _NOTHING if wanted is None else wanted, _asked(context))
+        return None if found is _NOTHING else found
 
     def details(self, key: str, context: FlagContext) -> Evaluation:
         """The value and how it came about; one of the wrong kind, or of no flag at all, is the default."""
@@ -140,12 +144,15 @@ class OpenFeatureFlags:
             "number": self._client.get_float_details,
             "object": self._client.get_object_details,
         }
-        default = float(known.default) if known.kind == "number" else known.default
+        default = _NOTHING if known.default is None else known.default
+        if known.kind == "number":
+            default = float(known.default)
         found: FlagEvaluationDetails[Any] = ask[known.kind](key, default, _asked(context))
         reason = found.reason if found.error_code is None else "DEFAULT"
         version = found.flag_metadata.get("version", 0)
         said = cast(Literal["STATIC", "DEFAULT", "TARGETING_MATCH", "SPLIT"], str(reason))
-        return Evaluation(value=found.value, reason=said, variant=found.variant, version=int(version))
+        value = None if found.value is _NOTHING else found.value
+        return Evaluation(value=value, reason=said, variant=found.variant, version=int(version))
 
     def _or_known(self, key: str, default: Any) -> Any:
         return known_flag(self._catalog, key).default if default is None else default

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 import msgspec
+from loguru import logger
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
@@ -30,7 +31,13 @@ class SqlFlags:
         """All flags of all scopes, those that were taken back included."""
         async with reading(self._engine) as connection:
             rows = (await connection.execute(select(schema.flags))).mappings().all()
-        return [msgspec.convert({name: row[name] for name in Flag.__struct_fields__}, Flag) for row in rows]
+        found = []
+        for row in rows:
+            try:
+                found.append(msgspec.convert({name: row[name] for name in Flag.__struct_fields__}, Flag))
+            except msgspec.ValidationError as error:  # a newer node's, in an upgrade
+                logger.error("flags.not_readable", scope=row["scope"], key=row["key"], error=str(error))
+        return found
 
     async def audit(self, scope: str, *, key: str | None, before_ms: int | None, limit: int) -> Sequence[FlagChange]:
         """Changes in a scope, the newest first."""

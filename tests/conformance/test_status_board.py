@@ -10,7 +10,9 @@ from tests.conformance.conftest import Nodes
 
 
 async def test_what_each_node_said_last_is_read_by_all(nodes: Nodes) -> None:
-    old, new = (ModelStatus(model="openai:gpt", calls=calls, last_error="rate_limited") for calls in (1, 2))
+    old, new = (
+        ModelStatus(model="openai:gpt", breaker="open", calls=calls, last_error="rate_limited") for calls in (1, 2)
+    )
     await nodes.one.statuses.tell("node_1", "one", [old])
     await nodes.one.statuses.tell("node_1", "one", [new])
     await nodes.two.statuses.tell("node_2", "two", [])

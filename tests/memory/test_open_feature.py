@@ -66,7 +66,7 @@ def values(flags: OpenFeatureFlags) -> Sequence[Any]:
 
 
 def test_what_nobody_has_set_is_the_catalogues_default(flags: OpenFeatureFlags) -> None:
-    assert values(flags) == [True, "", -1, [], {}]
+    assert values(flags) == [True, "", -1, None, {}]
 
 
 def test_what_nobody_has_set_is_the_default_of_who_asks(flags: OpenFeatureFlags) -> None:

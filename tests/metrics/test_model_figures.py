@@ -6,7 +6,7 @@ from typing import Any
 
 from core.clock import FakeClock
 from core.measurements import ModelAnswered, ToolRan
-from core.ports import ModelStatus
+from core.ports import BreakerState, ModelStatus
 from metrics.model_figures import LATEST, MODELS_MOST, ModelFigures
 
 
@@ -14,8 +14,12 @@ def answered(model: str = "gpt", outcome: str = "stop", ttft_ms: int | None = 10
     return ModelAnswered(provider="openai", model=model, outcome=outcome, duration_ms=20, ttft_ms=ttft_ms, **more)
 
 
+def closed(model: str) -> BreakerState:
+    return "open" if model == "openai:another" else "closed"
+
+
 def test_calls_errors_and_times_are_told_by_model(clock: FakeClock) -> None:
-    figures = ModelFigures(clock)
+    figures = ModelFigures(clock, closed)
     for ttft_ms in range(1, 21):
         figures.emit(answered(ttft_ms=ttft_ms))
     clock.advance(1)
@@ -30,6 +34,7 @@ def test_calls_errors_and_times_are_told_by_model(clock: FakeClock) -> None:
     now_ms = clock.now_ms()
     assert gpt == ModelStatus(
         model="openai:gpt",
+        breaker="closed",
         calls=22,
         errors=1,
         last_error="rate_limited",
@@ -38,11 +43,11 @@ def test_calls_errors_and_times_are_told_by_model(clock: FakeClock) -> None:
         ttft_ms_p50=10,
         ttft_ms_p95=19,
     )
-    assert (another.model, another.last_error, another.ttft_ms_p50) == ("openai:another", "unknown", None)
+    assert (another.breaker, another.last_error, another.ttft_ms_p50) == ("open", "unknown", None)
 
 
 def test_times_are_of_the_latest_calls(clock: FakeClock) -> None:
-    figures = ModelFigures(clock)
+    figures = ModelFigures(clock, closed)
     for ttft_ms in (*[1000] * LATEST, *[5] * LATEST):
         figures.emit(answered(ttft_ms=ttft_ms))
 
@@ -50,7 +55,7 @@ def test_times_are_of_the_latest_calls(clock: FakeClock) -> None:
 
 
 def test_of_too_many_models_the_one_that_was_called_longest_ago_is_forgotten(clock: FakeClock) -> None:
-    figures = ModelFigures(clock)
+    figures = ModelFigures(clock, closed)
     for number in range(MODELS_MOST):
         figures.emit(answered(f"m{number:03}"))
     figures.emit(answered("m000"))

@@ -16,6 +16,7 @@ from tests.servers import RedisServer, valkey_server
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 ACME, GLOBEX, OPERATOR = "acme-secret-0123456789", "globex-secret-0123456789", "operator-secret-0123456789"
+EXPERIMENT = {"name": "trial", "variants": [{"name": "a", "weight": 1, "models": ["scripted:double"]}]}
 PRO = {"attribute": "tier", "operator": "in", "values": ["pro", "max"]}
 
 
@@ -55,6 +56,11 @@ async def globex(flag_node: RunningNode) -> AsyncIterator[httpx2.AsyncClient]:
 async def operator(flag_node: RunningNode) -> AsyncIterator[httpx2.AsyncClient]:
     async with flag_node.http(OPERATOR) as http:
         yield http
+
+
+def policy(name: str) -> dict[str, Any]:
+    """A policy that holds."""
+    return {"name": name, "rules": [{"name": "all", "models": ["scripted:double"]}]}
 
 
 async def put(http: httpx2.AsyncClient, key: str, scope: str = "tenant", **body: Any) -> httpx2.Response:
@@ -134,35 +140,35 @@ async def test_what_holds_for_all_is_the_operators_and_a_tenants_own_wins(
 
 
 async def test_the_operators_own_flags_are_its_tenants(operator: httpx2.AsyncClient, acme: httpx2.AsyncClient) -> None:
-    await put(operator, "experiment", value={"of": "the operator itself"})
+    await put(operator, "experiment", value=EXPERIMENT)
 
     assert (await acme.get("/api/v1/flags/experiment")).json()["value"] == {}
 
 
 @pytest.mark.parametrize("how", ["body", "header"])
 async def test_a_change_of_another_version_is_a_conflict(acme: httpx2.AsyncClient, how: str) -> None:
-    first = (await put(acme, "policy", value={"n": 1})).json()["version"]
-    second = (await put(acme, "policy", value={"n": 2}, version=first)).json()["version"]
+    first = (await put(acme, "policy", value=policy("one"))).json()["version"]
+    second = (await put(acme, "policy", value=policy("two"), version=first)).json()["version"]
 
     if how == "body":
-        late = await put(acme, "policy", value={"n": 3}, version=first)
+        late = await put(acme, "policy", value=policy("three"), version=first)
     else:
         late = await acme.put("/api/v1/flags/policy", json={"value": {}}, headers={"If-Match": f'"{first}"'})
     deleted = await acme.delete("/api/v1/flags/policy", headers={"If-Match": f'"{first}"'})
 
     assert [(it.status_code, it.json()["error"]["code"]) for it in (late, deleted)] == [(409, "invalid_request")] * 2
     assert str(second) in late.json()["error"]["message"]
-    assert (await acme.get("/api/v1/flags/policy")).json()["value"] == {"n": 2}
+    assert (await acme.get("/api/v1/flags/policy")).json()["value"] == policy("two")
 
 
 async def test_several_flags_are_set_together_or_not_at_all(acme: httpx2.AsyncClient) -> None:
-    together = {"budget_tenant_day_usd": {"value": 9}, "experiment": {"value": {"on": True}}}
+    together = {"budget_tenant_day_usd": {"value": 9}, "experiment": {"value": EXPERIMENT}}
     wrong = {"budget_tenant_day_usd": {"value": 10}, "experiment": {"value": {}, "version": 1}}
 
     done = await acme.put("/api/v1/flags", json={"flags": together})
     refused = await acme.put("/api/v1/flags", json={"flags": wrong})
 
-    assert [flag["value"] for flag in done.json()["flags"]] == [9.0, {"on": True}]
+    assert [flag["value"] for flag in done.json()["flags"]] == [9.0, EXPERIMENT]
     assert refused.status_code == 409
     assert (await acme.get("/api/v1/flags/budget_tenant_day_usd")).json()["value"] == 9
 
@@ -191,6 +197,20 @@ async def test_several_flags_are_set_together_or_not_at_all(acme: httpx2.AsyncCl
         ),
         pytest.param("tier", {"value": "a\x00"}, 422, "NUL", id="nul"),
         pytest.param("policy", {"value": {"x": "y" * 20_000}}, 422, "at most 16384", id="too_long"),
+        pytest.param(
+            "policy", {"value": {"rules": []}}, 422, "value: Object missing required field `name`", id="policy"
+        ),
+        pytest.param(
+            "policy", {"value": {"name": "x", "rules": [{"name": "y", "models": []}]}}, 422, "names no model", id="rule"
+        ),
+        pytest.param("experiment", {"value": {"name": "x", "variants": []}}, 422, "needs a variant", id="experiment"),
+        pytest.param(
+            "experiment",
+            {"value": {"name": "x", "variants": [{"name": "a", "models": ["nobody:x"]}]}},
+            422,
+            "there is no provider 'nobody'",
+            id="experiment_with_an_unknown_model",
+        ),
         pytest.param("tier", {"value": "x", "version": -1}, 422, "version", id="negative_version"),
     ],
 )

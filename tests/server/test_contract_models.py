@@ -27,12 +27,11 @@ instructions: {{id: sales, version: 1}}
 
 @pytest.fixture(scope="module")
 def agents_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Three agents: the server's model, one of its own with fallbacks, and one whose provider is not set up."""
+    """Two agents: one with the server's model, one with its own and fallbacks."""
     folder = tmp_path_factory.mktemp("agents")
     more = {
         "sales": "",
         "own": "model: openai:gpt-4o-mini\nfallbacks: [scripted:double, scripted:spare]",
-        "lost": "model: nobody:model",
     }
     for name, lines in more.items():
         (folder / f"{name}.yaml").write_text(AGENT.format(name=name, more=lines))
@@ -75,14 +74,12 @@ async def test_the_models_of_server_fallbacks_and_agents_are_offered(globex: htt
     offered = await offers(globex)
 
     assert {name: offer["used_by"] for name, offer in offered.items()} == {
-        "nobody:model": ["agent:lost"],
         "openai:gpt-4o-mini": ["agent:own"],
         "scripted:double": ["server", "agent:own:fallback"],
         "scripted:spare": ["fallback", "agent:own:fallback"],
     }
     assert [name for name, offer in offered.items() if offer["default"]] == ["scripted:double"]
-    assert [name for name, offer in offered.items() if not offer["available"]] == ["nobody:model"]
-    assert all(offer["enabled"] for offer in offered.values())
+    assert all(offer["enabled"] and offer["available"] for offer in offered.values())
     assert offered["scripted:double"]["price"] is None
 
 
@@ -145,7 +142,7 @@ async def test_the_more_particular_selection_comes_first_and_the_last_one_counts
         pytest.param({"model": "gpt"}, "not written as provider:model", id="no_provider"),
         pytest.param({"model": "scripted:unheard"}, "there are: openai:gpt-4o-mini, scripted:double, ", id="model"),
         pytest.param({"model": "openai:unheard"}, "neither set up here nor on the price list", id="priced"),
-        pytest.param({"model": "scripted:double", "agent": "x"}, "there are: lost, own, sales", id="agent"),
+        pytest.param({"model": "scripted:double", "agent": "x"}, "there are: own, sales", id="agent"),
         pytest.param({"model": "scripted:double", "user_id": ""}, "user_id", id="user"),
         pytest.param({"model": "scripted:double", "users": ["x"]}, "users", id="unknown_field"),
         pytest.param({}, "model", id="nothing"),
@@ -179,7 +176,40 @@ async def test_how_models_do_is_told_by_the_node_that_ran_them(
 
     assert node["node"] == model_node.settings.node
     double = next(status for status in node["models"] if status["model"] == "scripted:double")
-    assert (double["calls"], double["errors"], double["breaker"]) == (2, 1, "unknown")
+    assert (double["calls"], double["errors"], double["breaker"]) == (2, 1, "closed")
     assert double["last_error"] is not None
     assert double["last_error_ms"] <= double["last_call_ms"]
     assert double["ttft_ms_p50"] is not None
+
+
+async def calls(http: httpx2.AsyncClient) -> dict[str, int]:
+    """How often each model was called."""
+    [node] = (await http.get("/api/v1/models/status")).json()["nodes"]
+    return {status["model"]: status["calls"] for status in node["models"]}
+
+
+async def test_a_selected_model_answers_the_next_turn_and_one_that_is_switched_off_none(
+    model_node: RunningNode, globex: httpx2.AsyncClient
+) -> None:
+    model_node.provider.plan("bia", *[[Say("olá")]] * 4)
+
+    async def models_called(user_id: str) -> dict[str, int]:
+        earlier = await calls(globex)
+        answer = await globex.post("/chat", json={"user_id": user_id, "message": "bia: oi"})
+        assert answer.status_code == 200, answer.text
+        return {name: count - earlier.get(name, 0) for name, count in (await calls(globex)).items()}
+
+    await globex.post("/api/v1/models/select", json={"model": "scripted:spare", "user_id": "bia"})
+    of_bia, of_caio = await models_called("bia"), await models_called("caio")
+    await globex.put("/api/v1/flags/disabled_models", json={"value": ["scripted:spare"]})
+    switched_off = await globex.post("/chat", json={"user_id": "bia", "message": "bia: oi"})
+    await globex.put("/api/v1/flags/fallbacks", json={"value": ["scripted:double"]})
+    by_fallback = await models_called("bia")
+    for key in ("model", "disabled_models", "fallbacks"):
+        await globex.delete(f"/api/v1/flags/{key}")
+
+    called = [
+        (counted["scripted:spare"], counted.get("scripted:double", 0)) for counted in (of_bia, of_caio, by_fallback)
+    ]
+    assert called == [(1, 0), (0, 1), (0, 1)]
+    assert switched_off.json()["error"]["code"] == "not_found"
