@@ -183,6 +183,11 @@ class FlagSnapshot:
         """Every scope of which a flag is known."""
         return frozenset(self._scopes)
 
+    def is_set(self, key: str, tenant: str) -> bool:
+        """Whether anybody has set the flag, for that tenant or for all."""
+        own, of_all = self.of(tenant).get(key), self.of(ALL_TENANTS).get(key)
+        return (own is not None and own.is_set) or (of_all is not None and of_all.is_set)
+
     def evaluate(self, key: str, context: FlagContext) -> Evaluation | None:
         """What the tenant's own flag says of a context, else that of all tenants; None: neither says anything."""
         for scope in (context.get("tenant", ALL_TENANTS), ALL_TENANTS):

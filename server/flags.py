@@ -14,7 +14,7 @@ from msgspec import Meta
 
 from core.errors import UserError
 from core.flag_catalog import Catalog, FlagKind, KnownFlag, check_edit, known_flag
-from core.flags import ALL_TENANTS, Flag, FlagEdit, Rule
+from core.flags import ALL_TENANTS, Flag, FlagContext, FlagEdit, Reason, Rule
 from core.ports import FlagBooks, Flags, FlagStore
 from core.turns import Principal
 from server.sessions import require_service
@@ -57,7 +57,11 @@ class FlagAnswer(msgspec.Struct, frozen=True, kw_only=True):
     default: Any
     """Where nobody has set anything."""
     value: Any
-    """What is in force for the tenant, as far as that depends on the tenant only."""
+    """What is in force for whom was asked; else for the tenant, as far as that depends on the tenant only."""
+    reason: Reason
+    """`STATIC`: set so; `TARGETING_MATCH`, `SPLIT`: by a rule; `DEFAULT`: by none."""
+    variant: str | None
+    """Of the rule, where it has one."""
     version: int
     """Of the tenant's own flag, for the next change; 0: it was never set."""
     own: SetFlag | None
@@ -96,10 +100,10 @@ class FlagService:
         require_service(principal, "see and set flags")
         return [self._answer(principal, self._catalog[key]) for key in sorted(self._catalog)]
 
-    def one(self, principal: Principal, key: str) -> FlagAnswer:
-        """One flag. Raises UserError `unauthorized`, `not_found`."""
+    def one(self, principal: Principal, key: str, whom: FlagContext | None = None) -> FlagAnswer:
+        """One flag, as it is for `whom` (attributes; the tenant is the principal's). Raises as `all`, and `not_found`."""
         require_service(principal, "see and set flags")
-        return self._answer(principal, known_flag(self._catalog, key))
+        return self._answer(principal, known_flag(self._catalog, key), whom)
 
     async def put(self, principal: Principal, scope: Scope, edits: Sequence[FlagEdit]) -> Sequence[FlagAnswer]:
         """Set flags, all or none. Raises UserError (409 for another version), BackendError."""
@@ -155,16 +159,19 @@ class FlagService:
     def _is_operator(self, principal: Principal) -> bool:
         return principal.is_service and principal.tenant == self._operator_tenant
 
-    def _answer(self, principal: Principal, known: KnownFlag) -> FlagAnswer:
+    def _answer(self, principal: Principal, known: KnownFlag, whom: FlagContext | None = None) -> FlagAnswer:
         own = self._store.of(principal.tenant).get(known.key)
         of_all = self._store.of(ALL_TENANTS).get(known.key) if self._is_operator(principal) else None
+        found = self._flags.details(known.key, {**(whom or {}), "tenant": principal.tenant})
         return FlagAnswer(
             key=known.key,
             kind=known.kind,
             description=known.description,
             reader=known.reader,
             default=known.default,
-            value=self._flags.details(known.key, {"tenant": principal.tenant}).value,
+            value=found.value,
+            reason=found.reason,
+            variant=found.variant,
             version=0 if own is None else own.version,
             own=_shown(own),
             all=_shown(of_all),

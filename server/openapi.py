@@ -16,7 +16,7 @@ from server.http import ErrorBody
 from server.model_offers import SelectBody
 from server.transports.cache import ClearedAnswer
 from server.transports.chat import ChatAnswer, ChatBody, ChatPending
-from server.transports.flags import AuditAnswer, FlagsAnswer, FlagsBody
+from server.transports.flags import ATTRIBUTES, AuditAnswer, FlagsAnswer, FlagsBody
 from server.transports.models import ModelsAnswer, ModelStatusesAnswer
 from server.transports.rest import (
     ForgottenAnswer,
@@ -166,8 +166,9 @@ ENDPOINTS: Final[tuple[Endpoint, ...]] = (
     Endpoint(
         method="get",
         path="/api/v1/flags/{key}",
-        summary="One flag; `ETag` is its version.",
+        summary="One flag, and what is in force for whom it is asked; `ETag` is its version.",
         answers={200: FlagAnswer},
+        query=dict.fromkeys(ATTRIBUTES, "What is known of the turn, for the rules."),
     ),
     Endpoint(
         method="put",

@@ -17,6 +17,8 @@ from server.flags import AUDIT_MOST, AuditEntry, FlagAnswer, FlagBody, FlagServi
 from server.http import guarded, json_response, principal_of, read_json
 
 AUDIT_DEFAULT: Final = 50
+ATTRIBUTES: Final = ("user_id", "agent", "tier", "locale", "channel")
+"""What is known of a turn, beside its tenant, when a flag is asked."""
 
 
 class FlagsBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -61,9 +63,10 @@ class FlagDoors:
         return json_response(FlagsAnswer(flags=tuple(self._service.all(principal))))
 
     async def get(self, request: Request) -> Response:
-        """One flag, its version as ETag."""
+        """One flag, its version as ETag: `?user_id=&agent=&tier=&locale=&channel=` ask what it is for whom."""
         principal = principal_of(self._authenticator, request)
-        return _one(self._service.one(principal, request.path_params["key"]), "tenant")
+        whom = {name: request.query_params[name] for name in ATTRIBUTES if name in request.query_params}
+        return _one(self._service.one(principal, request.path_params["key"], whom), "tenant")
 
     async def put(self, request: Request) -> Response:
         """Set one flag."""

@@ -76,6 +76,15 @@ def test_what_nobody_has_set_is_the_default_of_who_asks(flags: OpenFeatureFlags)
     assert flags.object("fallbacks", ACME, ["a:b"]) == ["a:b"]
 
 
+def test_a_flag_that_was_taken_back_is_the_default_again(known: Known, flags: OpenFeatureFlags) -> None:
+    known.learn("cache", False)
+    known.learn("cache", None, version=2)
+
+    assert flags.boolean("cache", ACME) is True
+    known.learn("cache", False, scope=ALL_TENANTS)
+    assert flags.boolean("cache", ACME) is False
+
+
 def test_what_is_set_is_given_by_kind(known: Known, flags: OpenFeatureFlags) -> None:
     known.learn("cache", False)
     known.learn("model", "openai:gpt-5")

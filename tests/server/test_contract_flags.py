@@ -79,6 +79,8 @@ async def test_every_flag_of_the_catalogue_is_listed_with_its_default(globex: ht
         "reader": "budgets",
         "default": -1,
         "value": -1.0,
+        "reason": "DEFAULT",
+        "variant": None,
         "version": 0,
         "own": None,
         "all": None,
@@ -100,6 +102,25 @@ async def test_a_flag_is_set_seen_and_taken_back(acme: httpx2.AsyncClient) -> No
     assert (seen.json()["value"], seen.headers["etag"]) == (1.5, f'"{own["version"]}"')
     assert (gone.json()["own"], gone.json()["value"]) == (None, -1)
     assert gone.json()["version"] > own["version"]
+
+
+async def test_one_can_ask_what_a_flag_is_for_whom(acme: httpx2.AsyncClient) -> None:
+    rules = [
+        {"when": [PRO], "value": "for pro", "variant": "p"},
+        {"when": [{"attribute": "tenant", "values": ["globex"]}], "value": "globex"},
+        {"value": "for some", "variant": "s", "percent": 50},
+    ]
+    await put(acme, "tier", value="for others", rules=rules)
+
+    async def asked(**whom: str) -> tuple[str, str, str | None]:
+        flag = (await acme.get("/api/v1/flags/tier", params=whom)).json()
+        return flag["value"], flag["reason"], flag["variant"]
+
+    some = {(await asked(user_id=f"user-{number}")) for number in range(40)}
+    assert await asked(tier="pro") == ("for pro", "TARGETING_MATCH", "p")
+    assert await asked(tenant="globex") == ("for others", "DEFAULT", None)
+    assert some == {("for some", "SPLIT", "s"), ("for others", "DEFAULT", None)}
+    await acme.delete("/api/v1/flags/tier")
 
 
 async def test_a_tenants_flags_are_seen_and_changed_by_no_other(
