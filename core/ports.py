@@ -9,7 +9,7 @@ SessionStore ─── TurnQueue ─── TurnWriter ─── Outbox ───
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Literal, Protocol
 
@@ -18,6 +18,7 @@ import msgspec
 from core.budgets import BudgetRefusal, BudgetStanding, Hold, Payer
 from core.errors import ProsaError
 from core.events import Event
+from core.flags import Evaluation, Flag, FlagChange, FlagContext, FlagEdit
 from core.messages import Message, ModelMessage
 from core.models import ModelEvent, ModelRequest, RoutedEvent, ToolSpec, Usage
 from core.turns import (
@@ -687,6 +688,131 @@ class Books(Protocol):
 
     async def ready(self) -> bool:
         """Whether SQL answers."""
+        ...
+
+
+# ---------------------------------------------------------------- what changes at run time
+
+
+class Flags(Protocol):
+    """Feature flags as their readers see them: from memory, in microseconds, never failing.
+
+    A key is one of `core/flag_catalog.py`. Each method gives the default (None: the catalogue's) where nobody has set
+    the flag for such a context, or where its value is of another kind. Objects are shared: do not change them.
+    """
+
+    def boolean(self, key: str, context: FlagContext, default: bool | None = None) -> bool:
+        """A flag that is on or off."""
+        ...
+
+    def text(self, key: str, context: FlagContext, default: str | None = None) -> str:
+        """A flag that is a string."""
+        ...
+
+    def number(self, key: str, context: FlagContext, default: float | None = None) -> float:
+        """A flag that is a number."""
+        ...
+
+    def object(self, key: str, context: FlagContext, default: Any = None) -> Any:
+        """A flag that is a JSON object or a list."""
+        ...
+
+    def details(self, key: str, context: FlagContext) -> Evaluation:
+        """The value with reason, variant and the version of the flag; a default where nobody has set it."""
+        ...
+
+
+class FlagStore(Protocol):
+    """The live flags, alike on all nodes soon after a change; kept while Redis is away, put back where it lost any."""
+
+    def of(self, scope: str) -> Mapping[str, Flag]:
+        """What is set in a scope (a tenant, or ALL_TENANTS), by key; from memory."""
+        ...
+
+    async def change(self, scope: str, edits: Sequence[FlagEdit], principal: Principal) -> Sequence[Flag]:
+        """Set flags of one scope, all or none, with a record for the audit; gives them as they are now.
+
+        They are in force on this node when this returns. Edits are checked already. Raises UserError with status 409
+        where a version is not the expected one, BackendError where Redis is away (the change may have been made).
+        """
+        ...
+
+    async def refresh(self) -> int:
+        """Read now what has changed, and put back what Redis lacks; gives how many flags that were. On a timer anyway.
+
+        Raises BackendError.
+        """
+        ...
+
+    async def restore(self, flags: Sequence[Flag]) -> int:
+        """Take over flags that are newer than the live ones, here and in Redis; gives how many were put back there."""
+        ...
+
+    def on_change(self, call: Callable[[frozenset[str]], None]) -> None:
+        """Call `call(keys)` whenever flags of these keys changed on this node; must not block."""
+        ...
+
+
+class FlagBooks(Protocol):
+    """The flags in SQL, which outlive Redis, and who changed them."""
+
+    async def flags(self) -> Sequence[Flag]:
+        """All flags of all scopes, those that were taken back included."""
+        ...
+
+    async def audit(self, scope: str, *, key: str | None, before_ms: int | None, limit: int) -> Sequence[FlagChange]:
+        """Changes in a scope, the newest first; `key` narrows it to one flag, `before_ms` to what is older."""
+        ...
+
+
+BreakerState = Literal["closed", "open", "half_open"]
+
+
+class ModelStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """How a model has done on one node since it started; times are of its latest calls."""
+
+    model: str
+    """`provider:model`."""
+    breaker: BreakerState
+    """Whether it is called: `open` means that it is left alone for a while."""
+    calls: int = 0
+    errors: int = 0
+    last_error: str | None = None
+    """An error code; `unknown` where the measurement told none."""
+    last_error_ms: int | None = None
+    last_call_ms: int | None = None
+    ttft_ms_p50: float | None = None
+    """Over the latest calls (at most 500) that gave a token; None: there were none."""
+    ttft_ms_p95: float | None = None
+
+
+class ModelStatuses(Protocol):
+    """What this node knows of the models that it called."""
+
+    def statuses(self) -> Sequence[ModelStatus]:
+        """One of each model that was called, by name."""
+        ...
+
+
+class NodeStatuses(msgspec.Struct, frozen=True, kw_only=True):
+    """How models do on one node, as it said at `at_ms` (Unix milliseconds)."""
+
+    node_id: str
+    node: str
+    """The process's name in logs."""
+    at_ms: int
+    models: tuple[ModelStatus, ...]
+
+
+class StatusBoard(Protocol):
+    """Where nodes tell one another how models do on them; for people, not for decisions."""
+
+    async def tell(self, node_id: str, name: str, models: Sequence[ModelStatus]) -> None:
+        """Say how models do on a node; it replaces what the node said before, and is kept for a minute."""
+        ...
+
+    async def all(self) -> Sequence[NodeStatuses]:
+        """What all nodes said within the last minute, by their ids."""
         ...
 
 

@@ -16,6 +16,7 @@ from typing import Any, Literal
 import msgspec
 
 from core.events import MessageCompleted
+from core.flags import FlagChange
 from core.messages import Content, Message, ModelMessage, ToolCall
 from core.models import Effect, FinishReason, Usage
 
@@ -253,7 +254,7 @@ class FeedbackRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     ts: int
 
 
-Record = TurnRecord | FeedbackRecord
+Record = TurnRecord | FeedbackRecord | FlagChange
 
 
 class HistoryEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

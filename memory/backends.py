@@ -23,6 +23,8 @@ from memory.event_log.gate import Gate
 from memory.event_log.hub import Hub
 from memory.event_log.log import RedisEventLog
 from memory.feedback.feedbacks import RedisFeedbacks
+from memory.flags.live import LiveFlags
+from memory.flags.redis_flags import RedisFlags
 from memory.keys import Keys
 from memory.outbox.outbox import RedisOutbox
 from memory.queue.control import Control
@@ -30,6 +32,7 @@ from memory.queue.turns import LEASE_MS, RUNNING_TURNS, RedisTurnQueue
 from memory.sessions.erasing import SWEEP_AFTER_MS, Erasing
 from memory.sessions.merging import DUE_MS, Merging
 from memory.sessions.store import RedisSessions
+from memory.statuses.board import RedisStatusBoard
 
 
 class Memory(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,6 +44,8 @@ class Memory(msgspec.Struct, frozen=True, kw_only=True):
     outbox: Outbox
     feedbacks: Feedbacks
     deliveries: Deliveries
+    flags: LiveFlags
+    statuses: RedisStatusBoard
     answers: AnswerCache
     budgets: Budgets
     database: Database
@@ -103,6 +108,7 @@ async def open_memory(
             running_turns=running_turns,
             lease_ms=lease_ms,
         )
+        flags = LiveFlags(RedisFlags(database), hub, database.keys)
         await stack.enter_async_context(
             running(
                 redis_links=database.run_links,
@@ -110,9 +116,11 @@ async def open_memory(
                 hub_probe=hub.probe,
                 log=log.run,
                 compactor=compactor.run,
+                flags=flags.run,
             )
         )
         await database.connecting()
+        await flags.begin()
         yield Memory(
             sessions=RedisSessions(
                 database,
@@ -126,6 +134,8 @@ async def open_memory(
             outbox=outbox,
             feedbacks=RedisFeedbacks(gate),
             deliveries=RedisDeliveries(database, gate, lease_ms=delivery_lease_ms),
+            flags=flags,
+            statuses=RedisStatusBoard(database),
             answers=answers,
             budgets=budgets,
             database=database,

@@ -84,6 +84,13 @@ OLDEST_DELIVERIES: Final = _load("deliveries/oldest", "deliveries")
 TAKE_DELIVERIES: Final = _load("deliveries/take", "deliveries")
 REPORT_DELIVERY: Final = _load("deliveries/report", "events", "deliveries")
 
+PUT_FLAGS: Final = _load("flags/put", "flags", promises=True)
+RESTORE_FLAGS: Final = _load("flags/restore", "flags")
+READ_FLAGS: Final = _load("flags/read")
+FLAG_STATES: Final = _load("flags/states")
+
+TELL_STATUSES: Final = _load("statuses/tell")
+STATUSES: Final = _load("statuses/all")
 CACHE_GET: Final = _load("cache/get")
 CACHE_PUT: Final = _load("cache/put")
 CACHE_CLEAR: Final = _load("cache/clear")

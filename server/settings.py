@@ -86,6 +86,9 @@ class Settings(ModelSettings):
     bootstrap_api_keys: Annotated[tuple[tuple[str, SecretStr], ...], NoDecode] = Field(
         (), description="Service keys made at start: `tenant=secret`, a comma list; a secret has 16 characters or more."
     )
+    operator_tenant: str = Field(
+        "default", description="The tenant whose keys may set the feature flags of all tenants."
+    )
     allowed_origins: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="Web origins (comma list) that may connect besides the server's own."
     )
@@ -137,6 +140,13 @@ class Settings(ModelSettings):
         for origin in value:
             if not is_http(origin) or urlsplit(origin).path.strip("/"):
                 raise ValueError(f"{origin!r} is no web origin; write scheme and host, such as https://www.example.com")
+        return value
+
+    @field_validator("operator_tenant")
+    @classmethod
+    def _one_tenant(cls, value: str) -> str:
+        if not value.replace("-", "_").isidentifier():
+            raise ValueError("write one tenant's name: letters, digits, _ and -")
         return value
 
     @field_validator("budget_zone")

@@ -27,26 +27,36 @@ from agent.settings import AgentConfig, load_agents
 from core.asyncapi import document as asyncapi
 from core.clock import Clock, SystemClock
 from core.errors import BackendError, SettingsError
+from core.flag_catalog import Catalog
 from core.ids import Ids, SystemIds
-from core.ports import Books, Pricing, Provider, Tools
+from core.measurements import Measures
+from core.ports import Books, FlagBooks, Flags, Pricing, Provider, Tools
 from core.turns import Principal, TakenTurn
 from memory.backends import Memory, open_memory
+from memory.flags.open_feature import open_feature_flags
 from metrics.logs import mask_prompt
+from metrics.model_figures import ModelFigures
 from metrics.price_file import load_prices
 from metrics.pricing import ListedPricing
 from metrics.prometheus import Prometheus
 from metrics.recorder import Recorder, RefusedRecords
+from metrics.sql.flags import SqlFlags
 from metrics.sql.opening import open_books
 from server.app import make_app
 from server.auth import Authenticator
 from server.connection import Connection
+from server.flag_restoring import restore_flags
+from server.flag_routes import flag_routes
 from server.handing_on import HandingOnWriter
 from server.housekeeping import housekeeping
 from server.leaving import Leaving
 from server.lifeline_holder import LifelineHolder
+from server.model_statuses import ClusterStatuses, breaker_of
 from server.node import Node
 from server.openapi import openapi
 from server.outbound import Transport
+from server.routing import budget_left, language_of, limits_by_flags
+from server.routing_flags import routing_catalog
 from server.sessions import Sessions
 from server.settings import Settings
 from server.supervision import attempt, end_tasks, supervise
@@ -87,6 +97,11 @@ class _Parts:
     router: Router
     pricing: Pricing
     node_id: str
+    catalog: Catalog
+    flags: Flags
+    flag_books: FlagBooks
+    figures: ModelFigures
+    statuses: ClusterStatuses
 
 
 @asynccontextmanager
@@ -105,8 +120,11 @@ async def build(settings: Settings, extra_providers: Mapping[str, Provider] | No
         if node.worker is not None:
             recorder = Recorder(parts.memory.outbox, parts.books, parts.metrics, RefusedRecords(settings.data_dir))
             await _background(stack, "recorder", recorder.run)
-            for name, loop in housekeeping(parts.memory.queue, parts.memory.sessions, parts.books).items():
+            memory = parts.memory
+            loops = housekeeping(memory.queue, memory.sessions, parts.books, memory.flags, parts.flag_books)
+            for name, loop in loops.items():
                 await _background(stack, name, loop)
+            await _background(stack, "model statuses", parts.statuses.tell)
             await _background(stack, "token counter", parts.counter.load, once=True)
             if settings.redis_url is not None:  # the embedded Valkey ends with this process anyway
                 arguments = [settings.redis_url, str(settings.partitions), parts.node_id]
@@ -136,30 +154,38 @@ async def _parts(stack: AsyncExitStack, settings: Settings, extra_providers: Map
             measure=metrics,
         )
     )
+    flag_books = SqlFlags(books.engine)
+    await restore_flags(memory.flags, flag_books)
     tools, today = await stack.enter_async_context(_tools(settings, clock))
     pricing = ListedPricing(clock, None if settings.prices_file is None else load_prices(settings.prices_file))
-    counter, limits = TokenCounter(cache_dir=settings.data_dir / "tokens"), settings.budget_limits
-    providers: dict[str, Provider] = {
-        name: Metered(
+    catalog = routing_catalog(lambda names: router.check(names))  # noqa: PLW0108 - it is made below, with these flags
+    flags = stack.enter_context(open_feature_flags(memory.flags, catalog, node_id))
+    counter = TokenCounter(cache_dir=settings.data_dir / "tokens")
+    limits_for = limits_by_flags(flags, settings.budget_limits)
+    breakers: dict[str, Breaker] = {}
+    for name, provider in {**build_providers(settings, ids), **extra_providers}.items():
+        metered = Metered(
             provider,
             budgets=memory.budgets,
-            limits_for=lambda _: limits,
+            limits_for=limits_for,
             pricing=pricing,
             counter=counter,
             clock=clock,
             ids=ids,
         )
-        for name, provider in {**build_providers(settings, ids), **extra_providers}.items()
-    }
-    for provider in providers.values():
+        breakers[name] = Breaker(metered)
         stack.push_async_callback(provider.close)
+    figures = ModelFigures(clock, breaker_of(breakers))
     router = Router(
-        {name: Breaker(provider) for name, provider in providers.items()},
+        breakers,
         settings.model,
         settings.llm_fallbacks,
         agents=agents,
         policies=load_policies(settings.agents_dir / "policies"),
+        flags=flags,
         pricing=pricing,
+        budget_left=budget_left(memory.budgets, limits_for),
+        detect_language=language_of,
         missing=settings.missing,
     )
     return _Parts(
@@ -176,6 +202,11 @@ async def _parts(stack: AsyncExitStack, settings: Settings, extra_providers: Map
         counter=counter,
         pricing=pricing,
         node_id=node_id,
+        catalog=catalog,
+        flags=flags,
+        flag_books=flag_books,
+        figures=figures,
+        statuses=ClusterStatuses(figures, memory.statuses, clock, node_id=node_id, name=settings.node),
     )
 
 
@@ -203,6 +234,18 @@ def _node(parts: _Parts) -> Node:
         authenticator = Authenticator(settings)
         door = _door(parts, sessions, authenticator, connections)
         routes += _web_routes(parts, sessions, authenticator, leaving)
+        routes += flag_routes(
+            settings,
+            authenticator,
+            catalog=parts.catalog,
+            flags=parts.flags,
+            store=parts.memory.flags,
+            books=parts.flag_books,
+            agents=parts.agents,
+            check_model=parts.router.candidate,
+            pricing=parts.pricing,
+            statuses=parts.statuses,
+        )
     return Node(
         app=make_app(routes, door),
         connections=connections,
@@ -271,12 +314,12 @@ def _worker(parts: _Parts) -> Worker:
         pricing=parts.pricing,
         clock=parts.clock,
         ids=parts.ids,
-        measure=parts.metrics,
+        measure=Measures(parts.metrics, parts.figures),
         counter=parts.counter,
         reference_date=parts.today,
         on_cancel=queue.on_cancel,
         mask=mask_prompt,
-        caching=AnswerCaching(parts.memory.answers, parts.tools),
+        caching=AnswerCaching(parts.memory.answers, parts.tools, parts.flags),
     )
 
     async def run_turn(turn: TakenTurn) -> None:

@@ -53,7 +53,7 @@ class NoFlags:
 
 BudgetLeft = Callable[[TakenTurn], Awaitable[int | None]]
 """What is left of the tightest budget that a turn's calls are paid from, in micro-dollars; None: there is none."""
-Detect = Callable[[str], str | None]
+Detect = Callable[[str], Awaitable[str | None]]
 """A text's language, as the first part of a BCP 47 tag; None: not certain."""
 
 
@@ -71,7 +71,7 @@ async def _no_budget(_: TakenTurn) -> int | None:
     return None
 
 
-def _no_language(_: str) -> str | None:
+async def _no_language(_: str) -> str | None:
     return None
 
 
@@ -192,7 +192,7 @@ class Router:
         language = None
         if policy.asks_language:
             said = (turn.input.locale or "").partition("-")[0].lower()
-            language = said or self._detect_language(asked.content)
+            language = said or await self._detect_language(asked.content)
         return Facts(
             tier=context["tier"],
             characters=len(asked.content),
