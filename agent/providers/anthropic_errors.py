@@ -36,7 +36,8 @@ _MONEY: Final = frozenset(
 _MONEY_WORDS: Final = ("credit balance is too low", "api usage limits")
 """Empty credit and a spend limit that the customer set come as invalid_request_error: only the words tell
 (claude-code #867, #1047). Anthropic does not promise its wording; where it changes, the call is a bad request."""
-_TOO_LONG_WORDS: Final = ("prompt is too long", "exceed context limit", "context window")
+_TOO_LONG_WORDS: Final = ("prompt is too long", "exceed context limit", "context window", "context size")
+"""The last one is llama.cpp's, which speaks this API too."""
 _BLOCKED_WORDS: Final = ("content filtering policy",)
 _NOT_AGAIN: Final = frozenset(
     {

@@ -68,7 +68,11 @@ async def test_a_declared_server_is_asked_with_its_own_key(server: ChatServer, m
     assert server.bodies[0]["model"] == "llama"
 
 
-async def test_a_declared_server_without_a_key_does_not_get_another_vendors(server: ChatServer) -> None:
+async def test_a_declared_server_is_told_nothing_of_another_vendor(
+    server: ChatServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_ORG_ID", "org-of-openai")
+    monkeypatch.setenv("OPENAI_PROJECT_ID", "project-of-openai")
     server.play(Answer(pieces=[chunk("Oi", finish="stop"), DONE]))
     provider = providers(llm_providers=f"local={server.url}", openai_api_key="key-of-openai")["local"]
 
@@ -76,7 +80,7 @@ async def test_a_declared_server_without_a_key_does_not_get_another_vendors(serv
         assert [event async for event in events]
     await provider.close()
 
-    assert "key-of-openai" not in server.heads[0]
+    assert "of-openai" not in server.heads[0]
 
 
 async def test_the_limits_of_time_are_the_operators(server: ChatServer) -> None:
