@@ -21,7 +21,7 @@ from agent.runner import Runner
 from agent.settings import AgentConfig, load_agents
 from core.asyncapi import document as asyncapi
 from core.clock import Clock, SystemClock
-from core.errors import BackendError, SettingsError
+from core.errors import BackendError, SettingsError, UserError
 from core.ids import Ids, SystemIds
 from core.ports import Books, Provider, Tools
 from core.turns import Principal, TakenTurn
@@ -133,6 +133,8 @@ async def _parts(stack: AsyncExitStack, settings: Settings, extra_providers: Map
     providers = {**build_providers(settings, ids), **extra_providers}
     for provider in providers.values():
         stack.push_async_callback(provider.close)
+    chooser = ModelChooser(providers, settings.model, settings.llm_fallbacks, settings.missing)
+    _check_models(agents, chooser)
     return _Parts(
         settings=settings,
         clock=clock,
@@ -144,7 +146,7 @@ async def _parts(stack: AsyncExitStack, settings: Settings, extra_providers: Map
         tools=tools,
         today=today,
         counter=TokenCounter(cache_dir=settings.data_dir / "tokens"),
-        chooser=ModelChooser(providers, settings.model, settings.llm_fallbacks, settings.missing),
+        chooser=chooser,
         node_id=node_id,
     )
 
@@ -263,6 +265,17 @@ def _worker(parts: _Parts) -> Worker:
         drain_s=parts.settings.drain_s,
         hand_on=hand_on,
     )
+
+
+def _check_models(agents: Mapping[str, AgentConfig], chooser: ModelChooser) -> None:
+    """An agent's own model that nobody here serves is said at the start, not to the first who asks it."""
+    for agent in agents.values():
+        for model in (agent.model, *(agent.fallbacks or ())):
+            try:
+                if model is not None:
+                    chooser.choice(model)
+            except UserError as error:
+                raise SettingsError(f"agent {agent.name!r}: {error.message}") from error
 
 
 def _public_config(settings: Settings, agent: AgentConfig) -> dict[str, Any]:
