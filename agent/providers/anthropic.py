@@ -77,8 +77,9 @@ class AnthropicProvider:
             for event in assembler.feed(parser.feed(chunk)):
                 call.began()
                 yield event
-        for event in assembler.feed(parser.finish()):
-            yield event
+        if not assembler.done:
+            for event in assembler.feed(parser.finish()):
+                yield event
         call.ended()
         for event in assembler.finish():
             yield event
