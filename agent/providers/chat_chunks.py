@@ -12,6 +12,7 @@ from typing import Any, Final
 import msgspec
 
 from agent.providers.openai_errors import error_in_stream
+from agent.providers.parallel_wrapper import unrolled
 from agent.providers.tool_names import ToolNames
 from core.errors import ProviderError, StreamCut
 from core.messages import ToolCall
@@ -138,7 +139,9 @@ class ChatAssembler:
             raise StreamCut(f"the stream of {self._provider!r} ended before the answer did")
         if self._finish == "failed":
             raise ProviderError(f"the provider {self._provider!r} broke off its answer")
-        events: list[ModelEvent] = [ToolCallReady(call=self._whole(call)) for call in self._calls]
+        events: list[ModelEvent] = [
+            ToolCallReady(call=whole) for call in self._calls for whole in unrolled(self._whole(call), self._names)
+        ]
         reason: FinishReason = "filtered" if self._refused else self._finish or "stop"
         events.append(ModelFinished(reason=reason, model=self._model))
         return events
@@ -219,10 +222,10 @@ class ChatAssembler:
         return newest_first[0] if newest_first else None
 
     def _whole(self, call: _OpenCall) -> ToolCall:
-        """An id that never came is left empty: the runner makes one."""
+        """The call under the vendor's name. An id that never came is left empty: the runner makes one."""
         opaque = {"extra_content": call.extra} if call.extra else None
-        name, arguments = self._names.own(call.name), "".join(call.arguments)
-        return ToolCall(call_id=call.call_id or "", name=name, arguments=arguments, opaque=opaque)
+        arguments = "".join(call.arguments)
+        return ToolCall(call_id=call.call_id or "", name=call.name, arguments=arguments, opaque=opaque)
 
 
 def _flush(texts: list[str], events: list[ModelEvent]) -> None:

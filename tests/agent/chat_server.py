@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from random import Random
 from typing import Any, Literal, Self
 
 Ending = Literal["whole", "cut", "hang"]
@@ -39,6 +40,16 @@ def split(data: bytes, every: int | None) -> list[bytes]:
     return [data[start : start + every] for start in range(0, len(data), every)]
 
 
+def split_at_random(data: bytes, random: Random, *, longest: int) -> list[bytes]:
+    """The data in pieces of 1 to `longest` bytes."""
+    pieces, start = [], 0
+    while start < len(data):
+        end = start + random.randint(1, longest)
+        pieces.append(data[start:end])
+        start = end
+    return pieces
+
+
 def chunk(text: str | None = None, *, finish: str | None = None, **delta: Any) -> bytes:
     """One event of a chat completion."""
     content = {"content": text} if text is not None else {}
@@ -68,6 +79,7 @@ class ChatServer:
         """Set when a body's end was sent."""
         self._answers: list[Answer | Callable[[dict[str, Any]], Answer]] = []
         self._tasks: set[asyncio.Task[None]] = set()
+        self._objections: list[AssertionError] = []
 
     async def __aenter__(self) -> Self:
         self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
@@ -78,13 +90,18 @@ class ChatServer:
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._objections:
+            raise self._objections[0]
 
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}/v1"
 
     def play(self, *answers: Answer | Callable[[dict[str, Any]], Answer]) -> None:
-        """The next answers, in order; one may be made from the request's body."""
+        """The next answers, in order; one may be made from the request's body.
+
+        What it asserts of the body fails the test when the server is left; the client sees a closed connection.
+        """
         self._answers.extend(answers)
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -108,6 +125,8 @@ class ChatServer:
                     return
         except (asyncio.IncompleteReadError, ConnectionError):
             return
+        except AssertionError as objection:
+            self._objections.append(objection)
         finally:
             writer.close()
 

@@ -26,7 +26,7 @@ from core.models import (
     Usage,
     UsageReported,
 )
-from tests.agent.chat_server import Answer, ChatServer
+from tests.agent.chat_server import Answer, ChatServer, split_at_random
 from tests.conformance.vendors.registry import VENDORS
 from tests.conformance.vendors.vendor import KEY, Behaviour, Vendor
 
@@ -77,12 +77,7 @@ def data_of(answer: Answer) -> bytes:
 
 def at_random(answer: Answer, random: Random, longest: int) -> Answer:
     """The same answer in pieces of 1 to `longest` bytes."""
-    data, pieces, start = data_of(answer), [], 0
-    while start < len(data):
-        end = start + random.randint(1, longest)
-        pieces.append(data[start:end])
-        start = end
-    return replace(answer, pieces=pieces)
+    return replace(answer, pieces=split_at_random(data_of(answer), random, longest=longest))
 
 
 def quoting(answer: Answer) -> Answer:

@@ -1,0 +1,384 @@
+"""What the Google provider sends: addresses, headers, and bodies by Gemini's rules."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+import pytest
+
+from agent.providers.google import GoogleProvider
+from core.errors import ProviderError
+from core.messages import AssistantMessage, ModelMessage, SystemMessage, ToolCall, ToolMessage, UserMessage
+from core.models import ModelEvent, ModelFinished, ModelRequest, TextDelta, ToolCallReady, ToolSpec
+from tests.agent.chat_server import Answer, ChatServer
+from tests.conformance.vendors.google import VENDOR, call, check_schema, chunk, text
+
+SKIP = "skip_thought_signature_validator"
+TOOL = ToolSpec(
+    name="crm.find",
+    title="Find",
+    description="Finds.",
+    parameters={"type": "object", "properties": {"name": {"type": "string"}}, "required": ["name"]},
+)
+NOW = ToolSpec(name="now", title="Now", description="The time.", parameters={"type": "object", "properties": {}})
+ASKED = UserMessage(content="Quanto?")
+
+
+async def sent(server: ChatServer, request: ModelRequest) -> dict[str, Any]:
+    """The body of a request."""
+    await heard(server, request, Answer(pieces=[chunk(text("x"), finish="STOP")]))
+    return server.bodies[-1]
+
+
+async def heard(server: ChatServer, request: ModelRequest, answer: Answer) -> list[ModelEvent]:
+    server.play(answer)
+    provider = GoogleProvider(api_key="secret-key", base_url=server.url.removesuffix("/v1"))
+    try:
+        async with provider.stream(request) as events:
+            return [event async for event in events]
+    finally:
+        await provider.close()
+
+
+def request(*messages: ModelMessage, model: str = "gemini-3-flash", **more: Any) -> ModelRequest:
+    return ModelRequest(model=model, messages=messages, **more)
+
+
+def remembered(events: list[ModelEvent], provider: str = "google") -> AssistantMessage:
+    """The message that the history keeps of an answer, as `agent.model_step` puts it together."""
+    finished = events[-1]
+    assert isinstance(finished, ModelFinished)
+    return AssistantMessage(
+        content="".join(event.text for event in events if isinstance(event, TextDelta)),
+        tool_calls=tuple(event.call for event in events if isinstance(event, ToolCallReady)),
+        provider=provider,
+        opaque=finished.opaque,
+    )
+
+
+def result(call_id: str, content: str, *, failed: bool = False) -> ToolMessage:
+    return ToolMessage(call_id=call_id, name="f", content=content, failed=failed)
+
+
+# ---------------------------------------------------------------- the address
+
+BASES = {
+    "as_google_prints_it": ("", "/v1beta/models/gemini-3-flash:streamGenerateContent?alt=sse"),
+    "with_a_slash": ("/", "/v1beta/models/gemini-3-flash:streamGenerateContent?alt=sse"),
+    "with_its_version": ("/v1beta", "/v1beta/models/gemini-3-flash:streamGenerateContent?alt=sse"),
+    "with_another_version": ("/v1alpha/", "/v1alpha/models/gemini-3-flash:streamGenerateContent?alt=sse"),
+    "below_a_path": ("/gemini/p%2Fq", "/gemini/p%2Fq/v1beta/models/gemini-3-flash:streamGenerateContent?alt=sse"),
+    "with_a_query": ("/v1?key=a", "/v1/models/gemini-3-flash:streamGenerateContent?key=a&alt=sse"),
+}
+
+
+@pytest.mark.parametrize(("written", "asked"), BASES.values(), ids=BASES.keys())
+async def test_a_base_url_is_taken_however_it_is_written(server: ChatServer, written: str, asked: str) -> None:
+    server.play(Answer(pieces=[chunk(text("x"), finish="STOP")]))
+    provider = GoogleProvider(api_key=" secret-key\n", base_url=server.url.removesuffix("/v1") + written)
+
+    async with provider.stream(request(ASKED)) as events:
+        assert [event async for event in events]
+    await provider.close()
+
+    head = server.heads[0]
+    assert head.split("\r\n")[0] == f"POST {asked} HTTP/1.1"
+    assert "x-goog-api-key: secret-key\r\n" in head
+    assert "authorization:" not in head.lower()
+
+
+async def test_a_user_in_the_base_url_is_shown_to_the_proxy(server: ChatServer) -> None:
+    server.play(Answer(pieces=[chunk(text("x"), finish="STOP")]))
+    provider = GoogleProvider(api_key="k", base_url=server.url.replace("://", "://ana:segredo@"))
+
+    async with provider.stream(request(ASKED)) as events:
+        assert [event async for event in events]
+    await provider.close()
+
+    assert f"authorization: basic {base64.b64encode(b'ana:segredo').decode()}".lower() in server.heads[0].lower()
+
+
+@pytest.mark.parametrize(
+    ("model", "path"),
+    [("models/gemini-3", "models/gemini-3"), ("tunedModels/a b", "tunedModels/a%20b"), ("x?y", "models/x%3Fy")],
+)
+async def test_a_model_is_a_name_or_a_path(server: ChatServer, model: str, path: str) -> None:
+    await sent(server, request(ASKED, model=model))
+
+    assert server.heads[0].startswith(f"POST /v1beta/{path}:streamGenerateContent?alt=sse HTTP")
+
+
+# ---------------------------------------------------------------- the conversation
+
+
+async def test_the_request_holds_the_conversation_in_the_vendors_words(server: ChatServer) -> None:
+    calls = (ToolCall(call_id="a", name="crm.find", arguments='{"name": "Ana"}'),)
+
+    body = await sent(
+        server,
+        request(
+            SystemMessage(content="Be brief."),
+            ASKED,
+            AssistantMessage(content="Vejo.", tool_calls=calls, provider="openai"),
+            result("a", "10"),
+            AssistantMessage(content="Dez."),
+            UserMessage(content="E agora?"),
+            model="gemini-2.5-flash",
+            tools=(TOOL, NOW),
+            max_output_tokens=50,
+            temperature=0.5,
+        ),
+    )
+
+    assert body == {
+        "systemInstruction": {"parts": [{"text": "Be brief."}]},
+        "contents": [
+            {"role": "user", "parts": [{"text": "Quanto?"}]},
+            {
+                "role": "model",
+                "parts": [{"text": "Vejo."}, {"functionCall": {"name": "crm_find", "args": {"name": "Ana"}}}],
+            },
+            {"role": "user", "parts": [{"functionResponse": {"name": "crm_find", "response": {"output": "10"}}}]},
+            {"role": "model", "parts": [{"text": "Dez."}]},
+            {"role": "user", "parts": [{"text": "E agora?"}]},
+        ],
+        "tools": [
+            {
+                "functionDeclarations": [
+                    {"name": "crm_find", "description": "Finds.", "parametersJsonSchema": TOOL.parameters},
+                    {"name": "now", "description": "The time."},
+                ]
+            }
+        ],
+        "generationConfig": {"maxOutputTokens": 50, "temperature": 0.5},
+    }
+
+
+async def test_parallel_results_go_together_in_the_order_of_their_calls(server: ChatServer) -> None:
+    calls = tuple(ToolCall(call_id=name, name="f", arguments="{}") for name in ("a", "b", "c"))
+
+    body = await sent(
+        server,
+        request(
+            ASKED,
+            AssistantMessage(content="", tool_calls=calls),
+            result("c", '{"$ref": "#/x"}'),
+            result("a", "no such shop", failed=True),
+            UserMessage(content="E?"),
+            result("b", "late"),
+        ),
+    )
+
+    responses = [part["functionResponse"]["response"] for part in body["contents"][2]["parts"]]
+    assert responses == [{"error": "no such shop"}, {"error": "The call was not run."}, {"output": '{"$ref": "#/x"}'}]
+    assert [content["role"] for content in body["contents"]] == ["user", "model", "user", "user"]
+
+
+async def test_the_vendors_ids_go_back_and_those_that_we_made_do_not(server: ChatServer) -> None:
+    parts = [call("f", {"n": 1}, id="fc_8f1", signature="AAAA"), call("f", {"n": 2})]
+    answer = remembered(await heard(server, request(ASKED), Answer(pieces=[chunk(*parts, finish="STOP")])))
+    own, made = (ready.call_id for ready in answer.tool_calls)
+
+    body = await sent(server, request(ASKED, answer, result(made, "2"), result(own, "1")))
+
+    assert own == "fc_8f1"
+    assert body["contents"][1:] == [
+        {
+            "role": "model",
+            "parts": [
+                {"functionCall": {"id": "fc_8f1", "name": "f", "args": {"n": 1}}, "thoughtSignature": "AAAA"},
+                {"functionCall": {"name": "f", "args": {"n": 2}}},
+            ],
+        },
+        {
+            "role": "user",
+            "parts": [
+                {"functionResponse": {"id": "fc_8f1", "name": "f", "response": {"output": "1"}}},
+                {"functionResponse": {"name": "f", "response": {"output": "2"}}},
+            ],
+        },
+    ]
+
+
+SIGNED = [
+    text("Hm.", thought=True),
+    text("", thought=True, thoughtSignature="T"),
+    text("Bom "),
+    text("dia, "),
+    text("Ana.", thoughtSignature="A"),
+    call("f", {}, signature="B"),
+    call("g", {}),
+    text(" Vejo."),
+    text("", thoughtSignature="C"),
+]
+
+
+@pytest.mark.parametrize("at_once", [True, False], ids=["in_one_chunk", "a_chunk_each"])
+async def test_signatures_come_back_in_the_parts_that_they_came_with(server: ChatServer, *, at_once: bool) -> None:
+    pieces = [chunk(*SIGNED)] if at_once else [chunk(part) for part in SIGNED]
+    answer = remembered(await heard(server, request(ASKED), Answer(pieces=[*pieces, chunk(finish="STOP")])))
+
+    body = await sent(server, request(ASKED, answer))
+
+    assert answer.content == "Bom dia, Ana. Vejo."
+    assert body["contents"][1]["parts"] == [
+        {"text": "", "thought": True, "thoughtSignature": "T"},
+        {"text": "Bom dia, "},
+        {"text": "Ana.", "thoughtSignature": "A"},
+        {"functionCall": {"name": "f", "args": {}}, "thoughtSignature": "B"},
+        {"functionCall": {"name": "g", "args": {}}},
+        {"text": " Vejo."},
+        {"text": "", "thoughtSignature": "C"},
+    ]
+
+
+async def test_a_text_that_is_no_longer_whole_goes_without_its_signature(server: ChatServer) -> None:
+    opaque = {"parts": [{"text": 4}, {"text": 9, "signature": "A"}, {"text": 0, "signature": "B"}]}
+    short = AssistantMessage(content="Bom dia", provider="google", opaque=opaque)
+    longer = AssistantMessage(content="Bom dia, Ana.\n\n[Stopped]", provider="google", opaque=opaque)
+
+    body = await sent(server, request(ASKED, short, ASKED, longer))
+
+    assert body["contents"][1]["parts"][:2] == [{"text": "Bom "}, {"text": "dia"}]
+    assert body["contents"][3]["parts"] == [
+        {"text": "Bom "},
+        {"text": "dia, Ana.", "thoughtSignature": "A"},
+        {"text": "", "thoughtSignature": "B"},
+        {"text": "\n\n[Stopped]"},
+    ]
+
+
+FOREIGN = ToolCall(call_id="toolu_1", name="f", arguments="{}", opaque={"id": "x", "signature": "theirs"})
+
+
+@pytest.mark.parametrize(
+    ("model", "signature"),
+    [
+        ("gemini-3-pro-preview", SKIP),
+        ("gemini-flash-latest", SKIP),
+        ("models/gemini-10-pro", SKIP),
+        ("gemini-2.5-flash", None),
+        ("models/gemini-2.0-flash", None),
+        ("gemma-4-26b", None),
+    ],
+)
+async def test_calls_of_another_vendor_go_unsigned_or_with_the_word_for_it(
+    server: ChatServer, model: str, signature: str | None
+) -> None:
+    answer = AssistantMessage(
+        content="Hm.", tool_calls=(FOREIGN, FOREIGN), provider="anthropic", opaque={"parts": [{"text": 1}]}
+    )
+
+    body = await sent(server, request(ASKED, answer, result("toolu_1", "1"), model=model))
+
+    first = {"functionCall": {"name": "f", "args": {}}} | ({"thoughtSignature": signature} if signature else {})
+    assert body["contents"][1]["parts"] == [{"text": "Hm."}, first, {"functionCall": {"name": "f", "args": {}}}]
+    assert all("id" not in part["functionResponse"] for part in body["contents"][2]["parts"])
+
+
+async def test_calls_that_an_older_gemini_made_are_signed_for_a_newer_one(server: ChatServer) -> None:
+    unsigned = AssistantMessage(
+        content="", tool_calls=(ToolCall(call_id="a", name="f", arguments="{}"),), provider="google"
+    )
+
+    body = await sent(server, request(ASKED, unsigned, result("a", "1")))
+
+    assert body["contents"][1]["parts"][0]["thoughtSignature"] == SKIP
+
+
+async def test_model_turns_in_a_row_become_one_and_empty_ones_are_left_out(server: ChatServer) -> None:
+    called = AssistantMessage(content="", tool_calls=(ToolCall(call_id="a", name="f", arguments="{}"),))
+
+    body = await sent(
+        server,
+        request(ASKED, AssistantMessage(content="Vejo."), AssistantMessage(content=""), called, result("a", "1")),
+    )
+
+    assert [(content["role"], len(content["parts"])) for content in body["contents"]] == [
+        ("user", 1),
+        ("model", 2),
+        ("user", 1),
+    ]
+
+
+@pytest.mark.parametrize("arguments", ["[1]", "not json", '"text"'])
+async def test_arguments_that_are_no_object_go_as_one(server: ChatServer, arguments: str) -> None:
+    called = AssistantMessage(content="", tool_calls=(ToolCall(call_id="a", name="f", arguments=arguments),))
+
+    body = await sent(server, request(ASKED, called, result("a", "1", failed=True)))
+
+    assert body["contents"][1]["parts"][0]["functionCall"]["args"] == {"_not_an_object": arguments}
+
+
+# ---------------------------------------------------------------- pictures
+
+PICTURES = {
+    "bytes": ("data:image/png;base64,iVBORw0KGgo=", {"inlineData": {"mimeType": "image/png", "data": "iVBORw0KGgo="}}),
+    "bytes_with_more_said": (
+        "data:image/svg+xml;charset=utf-8;base64,AA==",
+        {"inlineData": {"mimeType": "image/svg+xml", "data": "AA=="}},
+    ),
+    "an_address": (
+        "https://example.com/a.b/Foto.JPG?width=3.png#x",
+        {"fileData": {"fileUri": "https://example.com/a.b/Foto.JPG?width=3.png#x", "mimeType": "image/jpeg"}},
+    ),
+    "an_address_that_does_not_tell": ("https://example.com/1", {"fileData": {"fileUri": "https://example.com/1"}}),
+}
+
+
+@pytest.mark.parametrize(("url", "part"), PICTURES.values(), ids=PICTURES.keys())
+async def test_pictures_go_with_the_text(server: ChatServer, url: str, part: dict[str, Any]) -> None:
+    body = await sent(server, request(UserMessage(content="O que é?", images=(url,))))
+
+    assert body["contents"] == [{"role": "user", "parts": [{"text": "O que é?"}, part]}]
+
+
+async def test_a_picture_without_words_goes_alone(server: ChatServer) -> None:
+    body = await sent(server, request(UserMessage(content="", images=("https://example.com/a.png",))))
+
+    assert len(body["contents"][0]["parts"]) == 1
+
+
+@pytest.mark.parametrize(
+    "url", ["http://example.com/a.png", "file:///etc/passwd", "data:image/png,raw", "gs://bucket/a", "a.png"]
+)
+async def test_a_picture_that_cannot_go_is_refused_before_anything_is_sent(server: ChatServer, url: str) -> None:
+    with pytest.raises(ProviderError) as caught:
+        await sent(server, request(UserMessage(content="?", images=(url,))))
+
+    assert (caught.value.code, caught.value.retryable) == ("invalid_request", False)
+    assert server.bodies == []
+    assert url not in caught.value.message
+
+
+# ---------------------------------------------------------------- structured output
+
+OUTPUT = {"type": "object", "properties": {"total": {"const": 4}}, "required": ["total"]}
+TAKEN = {"type": "object", "properties": {"total": {"enum": [4]}}, "required": ["total"]}
+
+
+@pytest.mark.parametrize("tools", [(), (TOOL,)], ids=["alone", "beside_tools"])
+async def test_a_schema_of_the_output_is_asked_for(server: ChatServer, tools: tuple[ToolSpec, ...]) -> None:
+    body = await sent(server, request(ASKED, output_schema=OUTPUT, tools=tools))
+
+    assert body["generationConfig"] == {"responseMimeType": "application/json", "responseJsonSchema": TAKEN}
+    check_schema(body["generationConfig"]["responseJsonSchema"])
+
+
+async def test_models_that_refuse_it_beside_tools_are_asked_in_words(server: ChatServer) -> None:
+    body = await sent(
+        server,
+        request(SystemMessage(content="Be brief."), ASKED, model="gemini-2.5-pro", output_schema=OUTPUT, tools=(TOOL,)),
+    )
+
+    assert "generationConfig" not in body
+    instructions = [part["text"] for part in body["systemInstruction"]["parts"]]
+    assert instructions[0] == "Be brief."
+    assert '"enum":[4]' in instructions[1]
+
+
+async def test_tools_are_declared_as_gemini_takes_them(server: ChatServer) -> None:
+    body = await sent(server, request(ASKED, tools=(TOOL, NOW)))
+
+    assert VENDOR.tools_in(body) == [("crm_find", TOOL.parameters), ("now", {})]
