@@ -90,6 +90,16 @@ def error_in_stream(provider: str, body: Any, model: str) -> ProviderError:
             return broke_off(provider, _code(error), retryable=kind not in _NOT_AGAIN)
 
 
+def are_thoughts_refused(status: int, body: Any) -> bool:
+    """Whether a request was refused for the thoughts in it; the vendor tells that only in words.
+
+    They are "Invalid `signature` in `thinking` block. The block is bound to a different conversation.", or that the
+    blocks of the latest message cannot be modified.
+    """
+    text = str(_inner(body).get("message", "")).lower()
+    return status == 400 and "thinking" in text and ("signature" in text or "cannot be modified" in text)
+
+
 def _by_code(provider: str, error: Mapping[str, Any], status: int | None) -> ProviderError | None:
     code, text = _code(error), str(error.get("message", "")).lower()
     if code in _MONEY or error.get("type") in _MONEY or status == 402 or _says(text, _MONEY_WORDS):

@@ -46,7 +46,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 def request_body(request: ModelRequest, names: ToolNames, *, provider: str) -> dict[str, Any]:
-    """The body. `provider` is whose opaque parts go back; `names` are the tools' at the vendor."""
+    """The body. `provider` is whose opaque parts go back, "" is nobody; `names` are the tools' at the vendor."""
     model = request.model
     body: dict[str, Any] = {"model": model, "max_tokens": request.max_output_tokens or _default_limit(model)}
     system = "\n\n".join(message.content for message in request.messages if isinstance(message, SystemMessage))

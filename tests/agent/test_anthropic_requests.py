@@ -16,9 +16,9 @@ from agent.providers.tool_names import ToolNames
 from core.messages import AssistantMessage, ModelMessage, SystemMessage, ToolCall, ToolMessage, UserMessage
 from core.models import ModelFinished, ModelRequest, ToolSpec
 from tests.agent.anthropic_rules import assert_accepted
-from tests.agent.anthropic_support import REQUEST, calls_of, finish_of, read, text_of
+from tests.agent.anthropic_support import REQUEST, calls_of, failure, finish_of, read, text_of
 from tests.agent.chat_server import Answer, ChatServer
-from tests.conformance.vendors.anthropic import call, end, start, text, thinking
+from tests.conformance.vendors.anthropic import call, end, error, refused, start, text, thinking
 
 LOOK = ToolSpec(name="look", title="Look", description="Looks.", parameters={"type": "object", "properties": {}})
 OK = Answer(pieces=[start(), *text(0, "Oi"), *end()])
@@ -343,6 +343,36 @@ async def test_a_thought_at_an_answers_end_is_left_out(server: ChatServer) -> No
     step = AssistantMessage(content="Dez.", provider="anthropic", opaque=finish_of(events).opaque)
 
     assert thoughts_in(await second_body(server, LOOPED, step, USER)) == []
+
+
+NOT_HERE = (
+    "messages.1.content.0: Invalid `signature` in `thinking` block. The block is bound to a different conversation."
+)
+CHANGED_BLOCKS = "`thinking` or `redacted_thinking` blocks in the latest assistant message cannot be modified."
+
+
+@pytest.mark.parametrize("words", [NOT_HERE, CHANGED_BLOCKS])
+async def test_a_request_that_is_refused_for_its_thoughts_goes_once_more_without_them(
+    server: ChatServer, words: str
+) -> None:
+    """Such as after the key is another account's: else the session would be refused for ever."""
+    step = await first_step(server)
+    server.play(refused(400, error("invalid_request_error", words)))
+
+    body = await second_body(server, LOOPED, step, answered("toolu_03"))
+
+    assert [len(thoughts_in(body)) for body in server.bodies] == [0, 2, 0]
+    assert body["messages"][1]["content"] == [said("Hm, ação."), use("toolu_03")]
+    assert server.connections == 2  # the first step's, and one for both tries
+
+
+async def test_a_request_without_thoughts_that_is_refused_for_them_is_refused(server: ChatServer) -> None:
+    server.play(refused(400, error("invalid_request_error", NOT_HERE)))
+
+    caught = await failure(server)
+
+    assert (caught.status, caught.retryable) == (400, False)
+    assert len(server.bodies) == 1
 
 
 async def test_opaque_parts_of_another_shape_are_no_thoughts() -> None:
