@@ -181,8 +181,8 @@ class AnswerAssembler:
                 self._log.thought(part.text or "", signature)
                 if part.text:
                     said.append((ReasoningDelta, part.text))
-            elif part.text or signature:
-                self._log.text(part.text or "", signature)
+            elif part.text is not None:  # else it is a picture or the like, which was not asked for
+                self._log.text(part.text, signature)
                 if part.text:
                     said.append((TextDelta, part.text))
         if candidate.finish_reason and candidate.finish_reason != _NOT_YET:

@@ -427,6 +427,12 @@ STATUS_ROWS: dict[str, tuple[Answer, str, bool, int | None]] = {
         False,
         None,
     ),
+    "not_switched_on": (
+        refused(403, "PERMISSION_DENIED", "x", detail("ErrorInfo", reason="SERVICE_DISABLED")),
+        "provider_unavailable",
+        False,
+        None,
+    ),
     "no_billing": (
         refused(403, "PERMISSION_DENIED", "x", detail("ErrorInfo", reason="BILLING_DISABLED")),
         "provider_unavailable",

@@ -352,6 +352,33 @@ async def test_a_picture_that_cannot_go_is_refused_before_anything_is_sent(serve
     assert url not in caught.value.message
 
 
+# ---------------------------------------------------------------- thoughts
+
+
+@pytest.mark.parametrize(
+    ("model", "asked"),
+    [
+        ("gemini-3-flash", True),
+        ("models/gemini-3.1-pro-preview", True),
+        ("gemini-12-pro", True),
+        ("gemini-2.5-flash", False),
+        ("gemini-2.0-flash", False),
+        ("gemini-flash-latest", False),
+        ("gemma-4-26b", False),
+    ],
+)
+async def test_thoughts_are_asked_for_where_a_model_always_thinks(
+    server: ChatServer, model: str, *, asked: bool
+) -> None:
+    body = await sent(server, request(ASKED, model=model))
+
+    assert ("thinkingConfig" in body.get("generationConfig", {})) == asked
+
+
+async def test_empty_instructions_are_left_out(server: ChatServer) -> None:
+    assert "systemInstruction" not in await sent(server, request(SystemMessage(content=""), ASKED))
+
+
 # ---------------------------------------------------------------- structured output
 
 OUTPUT = {"type": "object", "properties": {"total": {"const": 4}}, "required": ["total"]}
@@ -362,7 +389,11 @@ TAKEN = {"type": "object", "properties": {"total": {"enum": [4]}}, "required": [
 async def test_a_schema_of_the_output_is_asked_for(server: ChatServer, tools: tuple[ToolSpec, ...]) -> None:
     body = await sent(server, request(ASKED, output_schema=OUTPUT, tools=tools))
 
-    assert body["generationConfig"] == {"responseMimeType": "application/json", "responseJsonSchema": TAKEN}
+    thinking = {"thinkingConfig": {"includeThoughts": True}}
+    assert body["generationConfig"] == thinking | {
+        "responseMimeType": "application/json",
+        "responseJsonSchema": TAKEN,
+    }
     check_schema(body["generationConfig"]["responseJsonSchema"])
 
 

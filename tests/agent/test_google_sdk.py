@@ -215,6 +215,7 @@ async def test_a_conversation_is_sent_as_the_sdk_sends_it(server: ChatServer, sd
         ],
         response_mime_type="application/json",
         response_json_schema=output,
+        thinking_config=types.ThinkingConfig(include_thoughts=True),
         temperature=0.5,
         max_output_tokens=99,
     )
