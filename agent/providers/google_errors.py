@@ -102,7 +102,8 @@ def _spent(error: Mapping[str, Any], text: str) -> str:
     for failure in _details(error, "QuotaFailure"):
         for violation in _objects(failure.get("violations")):
             quota = word(violation.get("quotaId"))
-            if "PerDay" in quota or str(violation.get("quotaValue")) == "0":
+            per_day = "PerDay" in quota or "per_day" in str(violation.get("quotaMetric"))
+            if per_day or str(violation.get("quotaValue")) == "0":
                 return quota or "no quota"
     if _NO_ALLOWANCE.search(text):
         return "no quota"

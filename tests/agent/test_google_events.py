@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -17,8 +16,9 @@ from agent.providers.sse import SseParser
 from agent.providers.tool_names import ToolNames
 from core.errors import ProviderError
 from core.ids import SequentialIds
-from core.messages import AssistantMessage, UserMessage
-from core.models import ModelEvent, ModelFinished, ModelRequest, TextDelta, ToolCallReady
+from core.messages import UserMessage
+from core.models import ModelEvent, ModelRequest
+from tests.agent.google_support import remembered
 from tests.conformance.vendors.google import call, chunk, text
 
 FIXTURES = sorted((Path(__file__).parent / "fixtures" / "llm-streams" / "gemini").glob("*.txt"))
@@ -37,17 +37,6 @@ PARTS = st.one_of(
 def read(stream: bytes) -> list[ModelEvent]:
     parser, assembler = SseParser(), AnswerAssembler("google", ToolNames([]), SequentialIds())
     return [*assembler.feed(parser.feed(stream)), *assembler.feed(parser.finish()), *assembler.finish()]
-
-
-def remembered(events: list[ModelEvent]) -> AssistantMessage:
-    finished = events[-1]
-    assert isinstance(finished, ModelFinished)
-    return AssistantMessage(
-        content="".join(event.text for event in events if isinstance(event, TextDelta)),
-        tool_calls=tuple(event.call for event in events if isinstance(event, ToolCallReady)),
-        provider="google",
-        opaque=json.loads(json.dumps(finished.opaque)),
-    )
 
 
 def what_must_go_back(parts: list[dict[str, Any]]) -> list[dict[str, Any]]:
