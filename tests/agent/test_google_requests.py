@@ -9,9 +9,10 @@ import pytest
 
 from agent.providers.google import GoogleProvider
 from core.errors import ProviderError
-from core.messages import AssistantMessage, ModelMessage, SystemMessage, ToolCall, ToolMessage, UserMessage
-from core.models import ModelEvent, ModelFinished, ModelRequest, TextDelta, ToolCallReady, ToolSpec
+from core.messages import AssistantMessage, SystemMessage, ToolCall, ToolMessage, UserMessage
+from core.models import ToolSpec
 from tests.agent.chat_server import Answer, ChatServer
+from tests.agent.google_support import ASKED, read, remembered, request, sent
 from tests.conformance.vendors.google import VENDOR, call, check_schema, chunk, text
 
 SKIP = "skip_thought_signature_validator"
@@ -22,39 +23,6 @@ TOOL = ToolSpec(
     parameters={"type": "object", "properties": {"name": {"type": "string"}}, "required": ["name"]},
 )
 NOW = ToolSpec(name="now", title="Now", description="The time.", parameters={"type": "object", "properties": {}})
-ASKED = UserMessage(content="Quanto?")
-
-
-async def sent(server: ChatServer, request: ModelRequest) -> dict[str, Any]:
-    """The body of a request."""
-    await heard(server, request, Answer(pieces=[chunk(text("x"), finish="STOP")]))
-    return server.bodies[-1]
-
-
-async def heard(server: ChatServer, request: ModelRequest, answer: Answer) -> list[ModelEvent]:
-    server.play(answer)
-    provider = GoogleProvider(api_key="secret-key", base_url=server.url.removesuffix("/v1"))
-    try:
-        async with provider.stream(request) as events:
-            return [event async for event in events]
-    finally:
-        await provider.close()
-
-
-def request(*messages: ModelMessage, model: str = "gemini-3-flash", **more: Any) -> ModelRequest:
-    return ModelRequest(model=model, messages=messages, **more)
-
-
-def remembered(events: list[ModelEvent], provider: str = "google") -> AssistantMessage:
-    """The message that the history keeps of an answer, as `agent.model_step` puts it together."""
-    finished = events[-1]
-    assert isinstance(finished, ModelFinished)
-    return AssistantMessage(
-        content="".join(event.text for event in events if isinstance(event, TextDelta)),
-        tool_calls=tuple(event.call for event in events if isinstance(event, ToolCallReady)),
-        provider=provider,
-        opaque=finished.opaque,
-    )
 
 
 def result(call_id: str, content: str, *, failed: bool = False) -> ToolMessage:
@@ -177,7 +145,8 @@ async def test_parallel_results_go_together_in_the_order_of_their_calls(server: 
 
 async def test_the_vendors_ids_go_back_and_those_that_we_made_do_not(server: ChatServer) -> None:
     parts = [call("f", {"n": 1}, id="fc_8f1", signature="AAAA"), call("f", {"n": 2})]
-    answer = remembered(await heard(server, request(ASKED), Answer(pieces=[chunk(*parts, finish="STOP")])))
+    server.play(Answer(pieces=[chunk(*parts, finish="STOP")]))
+    answer = remembered(await read(server))
     own, made = (ready.call_id for ready in answer.tool_calls)
 
     body = await sent(server, request(ASKED, answer, result(made, "2"), result(own, "1")))
@@ -217,7 +186,8 @@ SIGNED = [
 @pytest.mark.parametrize("at_once", [True, False], ids=["in_one_chunk", "a_chunk_each"])
 async def test_signatures_come_back_in_the_parts_that_they_came_with(server: ChatServer, *, at_once: bool) -> None:
     pieces = [chunk(*SIGNED)] if at_once else [chunk(part) for part in SIGNED]
-    answer = remembered(await heard(server, request(ASKED), Answer(pieces=[*pieces, chunk(finish="STOP")])))
+    server.play(Answer(pieces=[*pieces, chunk(finish="STOP")]))
+    answer = remembered(await read(server))
 
     body = await sent(server, request(ASKED, answer))
 
@@ -352,6 +322,33 @@ async def test_a_picture_that_cannot_go_is_refused_before_anything_is_sent(serve
     assert url not in caught.value.message
 
 
+# ---------------------------------------------------------------- thoughts
+
+
+@pytest.mark.parametrize(
+    ("model", "asked"),
+    [
+        ("gemini-3-flash", True),
+        ("models/gemini-3.1-pro-preview", True),
+        ("gemini-12-pro", True),
+        ("gemini-2.5-flash", False),
+        ("gemini-2.0-flash", False),
+        ("gemini-flash-latest", False),
+        ("gemma-4-26b", False),
+    ],
+)
+async def test_thoughts_are_asked_for_where_a_model_always_thinks(
+    server: ChatServer, model: str, *, asked: bool
+) -> None:
+    body = await sent(server, request(ASKED, model=model))
+
+    assert ("thinkingConfig" in body.get("generationConfig", {})) == asked
+
+
+async def test_empty_instructions_are_left_out(server: ChatServer) -> None:
+    assert "systemInstruction" not in await sent(server, request(SystemMessage(content=""), ASKED))
+
+
 # ---------------------------------------------------------------- structured output
 
 OUTPUT = {"type": "object", "properties": {"total": {"const": 4}}, "required": ["total"]}
@@ -362,7 +359,11 @@ TAKEN = {"type": "object", "properties": {"total": {"enum": [4]}}, "required": [
 async def test_a_schema_of_the_output_is_asked_for(server: ChatServer, tools: tuple[ToolSpec, ...]) -> None:
     body = await sent(server, request(ASKED, output_schema=OUTPUT, tools=tools))
 
-    assert body["generationConfig"] == {"responseMimeType": "application/json", "responseJsonSchema": TAKEN}
+    thinking = {"thinkingConfig": {"includeThoughts": True}}
+    assert body["generationConfig"] == thinking | {
+        "responseMimeType": "application/json",
+        "responseJsonSchema": TAKEN,
+    }
     check_schema(body["generationConfig"]["responseJsonSchema"])
 
 
