@@ -12,12 +12,22 @@ from core.turns import TurnInput
 
 
 class ModelChooser:
-    """Knows the providers that this server has. Raises SettingsError where the default model's is not one."""
+    """Knows the providers that this server has. Raises SettingsError where the default model's is not one.
 
-    def __init__(self, providers: Mapping[str, Provider], default: str, fallbacks: Sequence[str]) -> None:
+    `missing`: what to do to have others, by their names, such as "set GEMINI_API_KEY".
+    """
+
+    def __init__(
+        self,
+        providers: Mapping[str, Provider],
+        default: str,
+        fallbacks: Sequence[str],
+        missing: Mapping[str, str] | None = None,
+    ) -> None:
         self._providers = providers
         self._default = default
         self._fallbacks = tuple(fallbacks)
+        self._missing = missing or {}
         for model in (default, *fallbacks):
             try:
                 self.choice(model)
@@ -39,5 +49,7 @@ class ModelChooser:
         provider = self._providers.get(provider_name)
         if provider is None:
             known = ", ".join(sorted(self._providers))
-            raise UserError(f"model: there is no provider {provider_name!r} here; there are: {known}.")
+            todo = self._missing.get(provider_name)
+            hint = f" To have it, {todo} where the server runs." if todo is not None else ""
+            raise UserError(f"model: there is no provider {provider_name!r} here; there are: {known}.{hint}")
         return ModelChoice(provider=provider, model=model)

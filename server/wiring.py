@@ -1,4 +1,4 @@
-"""The composition root: builds everything with plain constructors. The only file that names concrete adapters."""
+"""The composition root: builds all with plain constructors. Only it and, for models, `vendors.py` name adapters."""
 
 from __future__ import annotations
 
@@ -16,14 +16,12 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.routing import BaseRoute
 
 from agent.budget import TokenCounter
-from agent.providers.offline import OfflineProvider
-from agent.providers.openai import OPENAI_URL, OpenAIProvider
 from agent.replay_journal import document as replayed
 from agent.runner import Runner
 from agent.settings import AgentConfig, load_agents
 from core.asyncapi import document as asyncapi
 from core.clock import Clock, SystemClock
-from core.errors import BackendError, SettingsError
+from core.errors import BackendError, SettingsError, UserError
 from core.ids import Ids, SystemIds
 from core.ports import Books, Provider, Tools
 from core.turns import Principal, TakenTurn
@@ -53,6 +51,7 @@ from server.transports.pages import Pages
 from server.transports.rest import Rest
 from server.transports.sse import EventStream
 from server.transports.websocket import WebSocketDoor
+from server.vendors import build_providers
 from server.worker import Worker
 from tools import Registry
 from tools.builtin.last_values import LastValuesFile
@@ -131,9 +130,11 @@ async def _parts(stack: AsyncExitStack, settings: Settings, extra_providers: Map
         )
     )
     tools, today = await stack.enter_async_context(_tools(settings, clock))
-    providers = {**_providers(settings, ids), **extra_providers}
+    providers = {**build_providers(settings, ids), **extra_providers}
     for provider in providers.values():
         stack.push_async_callback(provider.close)
+    chooser = ModelChooser(providers, settings.model, settings.llm_fallbacks, settings.missing)
+    _check_models(agents, chooser)
     return _Parts(
         settings=settings,
         clock=clock,
@@ -145,7 +146,7 @@ async def _parts(stack: AsyncExitStack, settings: Settings, extra_providers: Map
         tools=tools,
         today=today,
         counter=TokenCounter(cache_dir=settings.data_dir / "tokens"),
-        chooser=ModelChooser(providers, settings.model, settings.llm_fallbacks),
+        chooser=chooser,
         node_id=node_id,
     )
 
@@ -266,12 +267,15 @@ def _worker(parts: _Parts) -> Worker:
     )
 
 
-def _providers(settings: Settings, ids: Ids) -> dict[str, Provider]:
-    providers: dict[str, Provider] = {"offline": OfflineProvider(ids=ids)}
-    if settings.openai_api_key is not None or settings.openai_base_url is not None:
-        key = settings.openai_api_key.get_secret_value() if settings.openai_api_key is not None else ""
-        providers["openai"] = OpenAIProvider(api_key=key, base_url=settings.openai_base_url or OPENAI_URL)
-    return providers
+def _check_models(agents: Mapping[str, AgentConfig], chooser: ModelChooser) -> None:
+    """An agent's own model that nobody here serves is said at the start, not to the first who asks it."""
+    for agent in agents.values():
+        for model in (agent.model, *(agent.fallbacks or ())):
+            try:
+                if model is not None:
+                    chooser.choice(model)
+            except UserError as error:
+                raise SettingsError(f"agent {agent.name!r}: {error.message}") from error
 
 
 def _public_config(settings: Settings, agent: AgentConfig) -> dict[str, Any]:

@@ -45,7 +45,9 @@ class OpenAIProvider:
         project: str | None = None,
     ) -> None:
         self.name = name
-        own = (urlsplit(base_url).hostname or "").endswith((".openai.com", ".openai.azure.com"))
+        host = urlsplit(base_url).hostname or ""
+        own = host.endswith((".openai.com", ".openai.azure.com"))
+        self._nine = host.endswith(".mistral.ai")
         self._limit_name = "max_completion_tokens" if own else "max_tokens"
         self._url, login = endpoint(base_url, "chat/completions")
         self._headers = headers(api_key, login, organization, project)
@@ -55,7 +57,7 @@ class OpenAIProvider:
     async def stream(self, request: ModelRequest) -> AsyncIterator[AsyncIterator[ModelEvent]]:
         """Call the model; see `core.ports.Provider.stream`."""
         names = ToolNames(spec.name for spec in request.tools)
-        body = _encode(request_body(request, names, provider=self.name, limit_name=self._limit_name))
+        body = _encode(request_body(request, names, provider=self.name, limit_name=self._limit_name, nine=self._nine))
         async with self._http.post(self._url, body, self._headers) as call:
             if not 200 <= call.status < 300:
                 error = json_or_text(await call.read_error())

@@ -13,12 +13,15 @@ SCHEMA_NAME: Final = "answer"
 """OpenAI wants a name for the JSON Schema of an answer; it means nothing."""
 
 
-def request_body(request: ModelRequest, names: ToolNames, *, provider: str, limit_name: str) -> dict[str, Any]:
+def request_body(
+    request: ModelRequest, names: ToolNames, *, provider: str, limit_name: str, nine: bool = False
+) -> dict[str, Any]:
     """The body. `limit_name` bounds the output: OpenAI's field is `max_completion_tokens`, others' `max_tokens`.
 
+    `nine`: ids of calls that another vendor gave are sent as Mistral takes them.
     Neither tools nor the answer's schema are `strict`: that takes only schemas whose every field is required.
     """
-    ids = CallIds(provider)
+    ids = CallIds(provider, nine=nine)
     body: dict[str, Any] = {
         "model": request.model,
         "messages": [_message(message, provider, names, ids) for message in request.messages],

@@ -79,6 +79,7 @@ class ChatServer:
         """Set when a body's end was sent."""
         self._answers: list[Answer | Callable[[dict[str, Any]], Answer]] = []
         self._tasks: set[asyncio.Task[None]] = set()
+        self._objections: list[AssertionError] = []
 
     async def __aenter__(self) -> Self:
         self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
@@ -89,13 +90,18 @@ class ChatServer:
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._objections:
+            raise self._objections[0]
 
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}/v1"
 
     def play(self, *answers: Answer | Callable[[dict[str, Any]], Answer]) -> None:
-        """The next answers, in order; one may be made from the request's body."""
+        """The next answers, in order; one may be made from the request's body.
+
+        What it asserts of the body fails the test when the server is left; the client sees a closed connection.
+        """
         self._answers.extend(answers)
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -119,6 +125,8 @@ class ChatServer:
                     return
         except (asyncio.IncompleteReadError, ConnectionError):
             return
+        except AssertionError as objection:
+            self._objections.append(objection)
         finally:
             writer.close()
 

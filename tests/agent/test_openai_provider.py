@@ -627,6 +627,32 @@ async def test_a_server_of_openai_gets_the_new_name_of_the_output_limit(
     assert server.bodies[0]["max_completion_tokens"] == 9
 
 
+async def test_mistral_gets_ids_of_nine_letters_and_digits_and_its_own_as_they_came(
+    server: ChatServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The environment's proxy stands in for the vendor."""
+    monkeypatch.setenv("http_proxy", server.url.removesuffix("/v1"))
+    server.play(Answer(pieces=[chunk("x", finish="stop"), DONE]))
+    provider = OpenAIProvider(api_key="k", base_url="http://api.mistral.ai/v1", name="mistral")
+    own, other = (ToolCall(call_id=one, name="look", arguments="{}") for one in ("own_1", "call_1"))
+    messages = (
+        AssistantMessage(content="", tool_calls=(own,), provider="mistral"),
+        ToolMessage(call_id="own_1", name="look", content="1"),
+        AssistantMessage(content="", tool_calls=(other,), provider="openai"),
+        ToolMessage(call_id="call_1", name="look", content="2"),
+    )
+
+    async with provider.stream(ModelRequest(model="m", messages=messages)) as events:
+        assert [event async for event in events]
+    await provider.close()
+
+    first, first_result, second, second_result = server.bodies[0]["messages"]
+    assert first["tool_calls"][0]["id"] == first_result["tool_call_id"] == "own_1"
+    assert second["tool_calls"][0]["id"] == second_result["tool_call_id"]
+    assert len(second_result["tool_call_id"]) == 9
+    assert second_result["tool_call_id"].isalnum()
+
+
 async def test_leaving_a_stream_unread_closes_its_connection(server: ChatServer) -> None:
     server.play(Answer(pieces=[chunk("Ten")], ending="hang"))
     provider = OpenAIProvider(api_key="k", base_url=server.url)

@@ -257,7 +257,8 @@ async def test_its_own_opaque_parts_come_back_unchanged(
     assert isinstance(end, ModelFinished)
     said = AssistantMessage(content=text, tool_calls=calls, provider=vendor_name(vendor), opaque=end.opaque)
 
-    body = await sent(vendor, asking(UserMessage(content="2+2?"), said, *results, UserMessage(content="E?")))
+    more = (said, *results, UserMessage(content="E?"))  # a thought may be bound to all that was before it
+    body = await sent(vendor, asking(*REQUEST.messages, *more, tools=REQUEST.tools))
 
     opaque = [end.opaque, *(call.opaque for call in calls)]
     private = [one for one in strings_in(opaque) if len(one) > len("message")]  # such as a signature; no words of ours

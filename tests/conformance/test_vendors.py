@@ -22,7 +22,7 @@ from loguru import logger
 
 from agent.providers.http import Timeouts
 from core.errors import ProviderError, StreamCut
-from core.models import ModelEvent, ModelFinished, ReasoningDelta, TextDelta, ToolCallReady, Usage
+from core.models import ModelEvent, ModelFinished, ReasoningDelta, TextDelta, ToolCallReady, Usage, UsageReported
 from tests.agent.chat_server import Answer, ChatServer, split
 from tests.conformance.vendor_kit import (
     PATIENT,
@@ -324,7 +324,7 @@ async def test_leaving_early_closes_the_vendors_connection(vendor: Vendor, behav
         server.play(answer_of(vendor, behaviour))
         provider = vendor.provider(server.url, PATIENT)
         async with provider.stream(REQUEST) as events:
-            first = await anext(aiter(events))
+            first = await anext(event async for event in events if not isinstance(event, UsageReported))
         await server.gone.wait()
         await provider.close()
 
