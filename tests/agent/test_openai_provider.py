@@ -653,6 +653,50 @@ async def test_mistral_gets_ids_of_nine_letters_and_digits_and_its_own_as_they_c
     assert second_result["tool_call_id"].isalnum()
 
 
+async def test_what_was_thought_before_a_call_comes_back_with_it(server: ChatServer) -> None:
+    """DeepSeek and Kimi refuse the next request of a turn where it is missing."""
+    thoughts = [chunk(reasoning_content=text) for text in ("Let me ", "see.")]
+    call = fragment(index=0, id="call_1", function={"name": "look", "arguments": "{}"})
+    server.play(Answer(pieces=[*thoughts, call, chunk(finish="tool_calls"), DONE]))
+    server.play(Answer(pieces=[chunk("x", finish="stop"), DONE]))
+    events = await read(server)
+    end = events[-1]
+    assert isinstance(end, ModelFinished)
+    step = AssistantMessage(content="", tool_calls=tuple(calls_of(events)), provider="openai", opaque=end.opaque)
+
+    await read(server, ModelRequest(model="m-1", messages=(*REQUEST.messages, step)))
+
+    assert server.bodies[1]["messages"][1]["reasoning_content"] == "Let me see."
+
+
+async def test_thoughts_before_words_are_not_kept(server: ChatServer) -> None:
+    server.play(Answer(pieces=[chunk(reasoning_content="Hm."), chunk("Ten.", finish="stop"), DONE]))
+
+    assert (await read(server))[-1] == ModelFinished(reason="stop", model="m-1")
+
+
+@pytest.mark.parametrize(
+    ("host", "thoughts"),
+    [("api.deepseek.com", ""), ("api.moonshot.ai", ""), ("api.groq.com", None)],
+    ids=["deepseek", "kimi", "groq"],
+)
+async def test_a_call_of_another_vendor_has_empty_thoughts_where_some_are_demanded(
+    server: ChatServer, monkeypatch: pytest.MonkeyPatch, host: str, thoughts: str | None
+) -> None:
+    """The environment's proxy stands in for the vendor."""
+    monkeypatch.setenv("http_proxy", server.url.removesuffix("/v1"))
+    server.play(Answer(pieces=[chunk("x", finish="stop"), DONE]))
+    provider = OpenAIProvider(api_key="k", base_url=f"http://{host}/v1", name="far")
+    call = ToolCall(call_id="call_1", name="look", arguments="{}")
+    message = AssistantMessage(content="", tool_calls=(call,), provider="google")
+
+    async with provider.stream(ModelRequest(model="m", messages=(message,))) as events:
+        assert [event async for event in events]
+    await provider.close()
+
+    assert server.bodies[0]["messages"][0].get("reasoning_content") == thoughts
+
+
 async def test_leaving_a_stream_unread_closes_its_connection(server: ChatServer) -> None:
     server.play(Answer(pieces=[chunk("Ten")], ending="hang"))
     provider = OpenAIProvider(api_key="k", base_url=server.url)

@@ -445,6 +445,39 @@ async def test_a_stream_without_the_responses_end_is_cut_not_whole(server: ChatS
     assert isinstance(await failure(server), StreamCut)
 
 
+REFUSED_ROWS: dict[str, dict[str, Any]] = {
+    "unreadable": {"code": "invalid_encrypted_content", "message": "The encrypted content gAAA could not be verified."},
+    "not_supported": {"code": None, "message": "Encrypted content is not supported with this model."},
+}
+
+
+@pytest.mark.parametrize("refusal", REFUSED_ROWS.values(), ids=REFUSED_ROWS.keys())
+async def test_a_request_that_is_refused_for_its_reasoning_goes_once_more_without(
+    server: ChatServer, refusal: dict[str, Any]
+) -> None:
+    refused = Answer(status=400, pieces=[json.dumps({"error": refusal}).encode()])
+    server.play(refused, Answer(pieces=[said("x"), ended()]), refused, refused)
+    items = [THOUGHT, {"type": "message", "characters": 4}]
+    step = AssistantMessage(content="Ten.", provider="openai-responses", opaque={"model": "m-1", "output": items})
+    request = ModelRequest(model="m-1", messages=(step,))
+
+    events = await read(server, request)
+    with pytest.raises(ProviderError) as caught:
+        await read(server, request)
+
+    assert text_of(events) == "x"
+    assert THOUGHT in server.bodies[0]["input"]
+    assert "include" in server.bodies[0]
+    assert server.bodies[1] == {
+        "model": "m-1",
+        "input": [{"role": "assistant", "content": "Ten."}],
+        "stream": True,
+        "store": False,
+    }
+    assert len(server.bodies) == 4, "only once more"
+    assert not caught.value.retryable
+
+
 async def test_a_model_that_is_not_there_is_named(server: ChatServer) -> None:
     error = {"error": {"message": "no", "type": "invalid_request_error", "param": "model", "code": "model_not_found"}}
     server.play(Answer(status=400, pieces=[json.dumps(error).encode()]))
