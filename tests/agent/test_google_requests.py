@@ -12,8 +12,8 @@ from core.errors import ProviderError
 from core.messages import AssistantMessage, SystemMessage, ToolCall, ToolMessage, UserMessage
 from core.models import ToolSpec
 from tests.agent.chat_server import Answer, ChatServer
-from tests.agent.google_support import ASKED, read, remembered, request, sent
-from tests.conformance.vendors.google import VENDOR, call, check_schema, chunk, text
+from tests.agent.google_support import ASKED, read, remembered, request, sent, text_of
+from tests.conformance.vendors.google import VENDOR, call, check_schema, chunk, refused, text
 
 SKIP = "skip_thought_signature_validator"
 TOOL = ToolSpec(
@@ -255,6 +255,40 @@ async def test_calls_that_an_older_gemini_made_are_signed_for_a_newer_one(server
     body = await sent(server, request(ASKED, unsigned, result("a", "1")))
 
     assert body["contents"][1]["parts"][0]["thoughtSignature"] == SKIP
+
+
+REFUSALS = [
+    "Corrupted thought signature.",
+    "Invalid thought signature.",
+    "Unable to submit request because Thought signature is not valid.",
+    "Function call is missing a thought_signature in functionCall parts.",
+]
+
+
+@pytest.mark.parametrize("said", REFUSALS)
+async def test_a_history_whose_signatures_are_refused_goes_once_more_without_them(
+    server: ChatServer, said: str
+) -> None:
+    signed = ToolCall(call_id="a", name="f", arguments="{}", opaque={"id": "a", "signature": "stale"})
+    opaque = {"parts": [{"thought": "Hm.", "signature": "old"}, {"text": 3, "signature": "older"}, {"call": True}]}
+    answer = AssistantMessage(content="Oi.", tool_calls=(signed,), provider="google", opaque=opaque)
+    server.play(refused(400, "INVALID_ARGUMENT", said), Answer(pieces=[chunk(text("Dez."), finish="STOP")]))
+
+    events = await read(server, request(ASKED, answer, result("a", "1"), model="tunedModels/mine"))
+
+    assert text_of(events) == "Dez."
+    assert [body["contents"][1]["parts"][-1]["thoughtSignature"] for body in server.bodies] == ["stale", SKIP]
+    assert server.bodies[1]["contents"][1]["parts"][:-1] == [{"text": "Oi."}]
+
+
+async def test_signatures_that_are_refused_twice_are_an_error(server: ChatServer) -> None:
+    server.play(*[refused(400, "INVALID_ARGUMENT", REFUSALS[0])] * 2)
+
+    with pytest.raises(ProviderError) as caught:
+        await read(server)
+
+    assert not caught.value.retryable
+    assert len(server.bodies) == 2
 
 
 async def test_model_turns_in_a_row_become_one_and_empty_ones_are_left_out(server: ChatServer) -> None:
