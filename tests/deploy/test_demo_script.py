@@ -82,7 +82,7 @@ def test_an_install_that_fails_is_said_and_tried_again_next_time(checkout: Path)
     again = start(checkout)
 
     assert failed.returncode == 1
-    assert failed.stderr.startswith(f"demo-llm: pip could not install {LOCK}")
+    assert failed.stderr.startswith(f"local model: pip could not install {LOCK}")
     assert "package index" in failed.stderr
     assert again.returncode == 0
     assert len(calls(checkout, "local_model")) == 3, "two installs and one start"
