@@ -95,7 +95,12 @@ def _compatible(server: CompatibleServer, _: ModelSettings, timeouts: Timeouts) 
     if server.api_key is None and not is_loopback(urlsplit(server.base_url).hostname or ""):
         logger.warning("provider.without_key", provider=server.name, note=f"if it wants one, set {server.key_name}")
     return OpenAIProvider(
-        api_key=_secret(server.api_key), base_url=server.base_url, name=server.name, timeouts=timeouts
+        api_key=_secret(server.api_key),
+        base_url=server.base_url,
+        name=server.name,
+        timeouts=timeouts,
+        organization="",  # who pays at OpenAI is nothing to them
+        project="",
     )
 
 

@@ -1,21 +1,24 @@
 """Anthropic's Messages API, and every server that speaks it.
 
 The connection is `http.py`'s, events are cut by `sse.py` and understood by `anthropic_events.py`. Nothing is tried
-again here: the runner does, with what it knows of the turn.
+again here, for the runner does, with what it knows of the turn; but a request that is refused for its thoughts goes
+once more without them. They are bound to the account that they were thought in, among other things, and a session
+would be refused for ever (platform.claude.com/docs/en/build-with-claude/preserved-thinking).
 """
 
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import aclosing, asynccontextmanager
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from typing import Any, Final
 
 import aiohttp
 import msgspec
+from loguru import logger
 from multidict import CIMultiDict
 from yarl import URL
 
-from agent.providers.anthropic_errors import error_of_status
+from agent.providers.anthropic_errors import are_thoughts_refused, error_of_status
 from agent.providers.anthropic_events import MessageAssembler
 from agent.providers.anthropic_messages import prefix_of, request_body
 from agent.providers.http import ModelCall, ModelHttp, Timeouts
@@ -58,12 +61,9 @@ class AnthropicProvider:
     async def stream(self, request: ModelRequest) -> AsyncIterator[AsyncIterator[ModelEvent]]:
         """Call the model; see `core.ports.Provider.stream`."""
         names = _tool_names(request)
-        body = request_body(request, names, provider=self.name)
-        assembler = MessageAssembler(self.name, request.model, names, lambda: prefix_of(body))
-        async with self._http.post(self._url, _encode(body), self._headers) as call:
-            if not 200 <= call.status < 300:
-                error = _json_or_text(await call.read_error())
-                raise error_of_status(self.name, call.status, error, call.headers, request.model)
+        async with AsyncExitStack() as stack:
+            call, body = await self._ask(stack, request, names, thoughts_of=self.name)
+            assembler = MessageAssembler(self.name, request.model, names, lambda: prefix_of(body))
             async with aclosing(self._events(call, assembler)) as events:
                 yield events
 
@@ -71,14 +71,30 @@ class AnthropicProvider:
         """Close the connections."""
         await self._http.close()
 
+    async def _ask(
+        self, stack: AsyncExitStack, request: ModelRequest, names: ToolNames, *, thoughts_of: str
+    ) -> tuple[ModelCall, dict[str, Any]]:
+        """Send, and give the call whose answer begins, with the body that it is an answer to. Raises ProviderError."""
+        body = request_body(request, names, provider=thoughts_of)
+        call = await stack.enter_async_context(self._http.post(self._url, _encode(body), self._headers))
+        if 200 <= call.status < 300:
+            return call, body
+        error = _json_or_text(await call.read_error())
+        if are_thoughts_refused(call.status, error) and body != request_body(request, names, provider=""):
+            logger.warning("model.thoughts_refused", provider=self.name, model=request.model)
+            await stack.aclose()
+            return await self._ask(stack, request, names, thoughts_of="")
+        raise error_of_status(self.name, call.status, error, call.headers, request.model)
+
     async def _events(self, call: ModelCall, assembler: MessageAssembler) -> AsyncGenerator[ModelEvent, None]:
         parser = SseParser()
         while not assembler.done and (chunk := await call.read()):
             for event in assembler.feed(parser.feed(chunk)):
                 call.began()
                 yield event
-        for event in assembler.feed(parser.finish()):
-            yield event
+        if not assembler.done:
+            for event in assembler.feed(parser.finish()):
+                yield event
         call.ended()
         for event in assembler.finish():
             yield event

@@ -36,7 +36,8 @@ _MONEY: Final = frozenset(
 _MONEY_WORDS: Final = ("credit balance is too low", "api usage limits")
 """Empty credit and a spend limit that the customer set come as invalid_request_error: only the words tell
 (claude-code #867, #1047). Anthropic does not promise its wording; where it changes, the call is a bad request."""
-_TOO_LONG_WORDS: Final = ("prompt is too long", "exceed context limit", "context window")
+_TOO_LONG_WORDS: Final = ("prompt is too long", "exceed context limit", "context window", "context size")
+"""The last one is llama.cpp's, which speaks this API too."""
 _BLOCKED_WORDS: Final = ("content filtering policy",)
 _NOT_AGAIN: Final = frozenset(
     {
@@ -87,6 +88,16 @@ def error_in_stream(provider: str, body: Any, model: str) -> ProviderError:
             return too_long()
         case kind:
             return broke_off(provider, _code(error), retryable=kind not in _NOT_AGAIN)
+
+
+def are_thoughts_refused(status: int, body: Any) -> bool:
+    """Whether a request was refused for the thoughts in it; the vendor tells that only in words.
+
+    They are "Invalid `signature` in `thinking` block. The block is bound to a different conversation.", or that the
+    blocks of the latest message cannot be modified.
+    """
+    text = str(_inner(body).get("message", "")).lower()
+    return status == 400 and "thinking" in text and ("signature" in text or "cannot be modified" in text)
 
 
 def _by_code(provider: str, error: Mapping[str, Any], status: int | None) -> ProviderError | None:

@@ -115,7 +115,9 @@ class MessageAssembler:
     def __init__(self, provider: str, model: str, names: ToolNames, prefix: Callable[[], int]) -> None:
         self._provider, self._asked_model, self._names, self._prefix = provider, model, names, prefix
         self._model: str | None = None
-        self._blocks: dict[int, _Block] = {}
+        self._blocks: list[_Block] = []
+        self._at: dict[int, _Block] = {}
+        """The block that an index means now: small servers use one index for all, a block after the other."""
         self._usage: dict[str, int] = {}
         self._stop_reason: str | None = None
         self._done = False
@@ -130,7 +132,7 @@ class MessageAssembler:
         events: list[ModelEvent] = []
         texts: list[str] = []
         for payload in payloads:
-            if payload == _DONE:
+            if self._done or payload == _DONE:
                 continue
             event = self._read(payload)
             delta = event.delta
@@ -147,7 +149,7 @@ class MessageAssembler:
             raise StreamCut(f"the stream of {self._provider!r} ended before the answer did")
         reason = _FINISH_REASONS.get(self._stop_reason or "", "stop")
         calls = list(self._calls(reason))
-        said = any(block.characters for block in self._blocks.values() if block.kind == "text")
+        said = any(block.characters for block in self._blocks if block.kind == "text")
         if self._stop_reason == "model_context_window_exceeded" and not (said or calls):
             raise too_long()
         events: list[ModelEvent] = [ToolCallReady(call=call) for call in calls]
@@ -175,8 +177,8 @@ class MessageAssembler:
             case "content_block_start" if event.content_block is not None:
                 self._begin(event.index, event.content_block, texts, events)
             case "content_block_stop":
-                if event.index in self._blocks:
-                    self._blocks[event.index].stopped = True
+                if event.index in self._at:
+                    self._at[event.index].stopped = True
             case "message_start" if event.message is not None:
                 self._model = event.message.model or self._asked_model
                 self._report(event.message.usage, texts, events)
@@ -196,30 +198,35 @@ class MessageAssembler:
         self._model = message.model or self._asked_model
         for index, start in enumerate(message.content or ()):
             self._begin(index, start, texts, events)
-            self._blocks[index].stopped = True
+            self._at[index].stopped = True
         self._stop_reason = message.stop_reason or "end_turn"
         self._report(message.usage, texts, events)
         self._done = True
 
     def _begin(self, index: int, start: dict[str, Any], texts: list[str], events: list[ModelEvent]) -> None:
-        block = self._blocks[index] = _Block(start)
+        block = self._open(index, start)
         if block.kind == "text":
             self._add_text(index, start.get("text"), texts)
         elif block.kind == "thinking":
             _flush(texts, events)
             self._add_thought(block, start.get("thinking"), events)
 
+    def _open(self, index: int, start: dict[str, Any]) -> _Block:
+        block = self._at[index] = _Block(start)
+        self._blocks.append(block)
+        return block
+
     def _add_text(self, index: int, text: Any, texts: list[str]) -> None:
         if type(text) is not str or not text:
             return
-        block = self._blocks.get(index)
+        block = self._at.get(index)
         if block is None:
-            block = self._blocks[index] = _Block({"type": "text"})
+            block = self._open(index, {"type": "text"})
         block.parts.append(text)
         texts.append(text)
 
     def _add(self, index: int, delta: _Delta, events: list[ModelEvent]) -> None:
-        block = self._blocks.get(index)
+        block = self._at.get(index)
         if block is None:
             return
         match delta.type:
@@ -258,7 +265,7 @@ class MessageAssembler:
         """
         if reason == "filtered":
             return
-        for block in self._blocks.values():
+        for block in self._blocks:
             if block.kind != "tool_use":
                 continue
             arguments = block.arguments()
@@ -272,7 +279,7 @@ class MessageAssembler:
     def _opaque(self, calls: int) -> dict[str, Any] | None:
         """The thoughts, whole and in their place among texts (by their length) and calls; None where there are none."""
         kept: list[dict[str, Any]] = []
-        for block in self._blocks.values():
+        for block in self._blocks:
             match block.kind:
                 case "thinking" if block.signature and block.stopped:  # without a signature it is not taken back
                     kept.append({"type": "thinking", "thinking": "".join(block.parts), "signature": block.signature})

@@ -46,7 +46,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 def request_body(request: ModelRequest, names: ToolNames, *, provider: str) -> dict[str, Any]:
-    """The body. `provider` is whose opaque parts go back; `names` are the tools' at the vendor."""
+    """The body. `provider` is whose opaque parts go back, "" is nobody; `names` are the tools' at the vendor."""
     model = request.model
     body: dict[str, Any] = {"model": model, "max_tokens": request.max_output_tokens or _default_limit(model)}
     system = "\n\n".join(message.content for message in request.messages if isinstance(message, SystemMessage))
@@ -59,7 +59,8 @@ def request_body(request: ModelRequest, names: ToolNames, *, provider: str) -> d
     if request.temperature is not None and ("claude" not in model or _TEMPERATE.search(model)):
         body["temperature"] = min(max(request.temperature, 0.0), 1.0)  # the vendor's range ends at 1
     if request.output_schema is not None:
-        # Native structured output, of Claude 4.5 and later. Older models answer 400: none of them is offered any more.
+        # Native, in Claude 4.5 and later; older models answer 400. A forced tool would serve those, but Sonnet 5.5
+        # and its like refuse a forced tool (platform.claude.com/docs/en/models/sonnet-5-5/whats-new-sonnet-5-5).
         body["output_config"] = {"format": {"type": "json_schema", "schema": output_schema(request.output_schema)}}
     return body
 

@@ -12,6 +12,7 @@ from typing import Any, Final
 import msgspec
 
 from agent.providers.openai_errors import error_in_stream
+from agent.providers.openai_messages import THOUGHTS
 from agent.providers.parallel_wrapper import unrolled
 from agent.providers.tool_names import ToolNames
 from core.errors import ProviderError, StreamCut
@@ -93,12 +94,14 @@ class ChatAssembler:
     """Eats the data of server-sent events, gives model events. No I/O.
 
     Tool calls are given whole, when the stream ends; a refusal is given as text and ends `filtered`. The calls and
-    the finish come from `finish`, which raises StreamCut where the stream ended with no sign of being whole.
+    the finish come from `finish`, which raises StreamCut where the stream ended with no sign of being whole. What was
+    thought as `reasoning_content` before calls is kept: who sends it wants it back with them.
     """
 
     def __init__(self, provider: str, names: ToolNames) -> None:
         self._provider, self._names = provider, names
         self._calls: list[_OpenCall] = []
+        self._thoughts: list[str] = []
         self._usage: Usage | None = None
         self._model: str | None = None
         self._finish: FinishReason | None = None
@@ -143,7 +146,8 @@ class ChatAssembler:
             ToolCallReady(call=whole) for call in self._calls for whole in unrolled(self._whole(call), self._names)
         ]
         reason: FinishReason = "filtered" if self._refused else self._finish or "stop"
-        events.append(ModelFinished(reason=reason, model=self._model))
+        kept = {THOUGHTS: "".join(self._thoughts)} if self._calls and self._thoughts else None
+        events.append(ModelFinished(reason=reason, model=self._model, opaque=kept))
         return events
 
     def _read(self, payload: bytes) -> _Chunk:
@@ -171,6 +175,8 @@ class ChatAssembler:
         if delta.reasoning_content or delta.reasoning:
             _flush(texts, events)
             events.extend(_reasoning(delta))
+            if delta.reasoning_content:
+                self._thoughts.append(delta.reasoning_content)
         if delta.tool_calls:
             for fragment in delta.tool_calls:
                 self._add(fragment)

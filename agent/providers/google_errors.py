@@ -8,7 +8,6 @@ from typing import Any, Final
 
 from agent.providers.failures import (
     answered,
-    blocked,
     broke_off,
     is_retryable,
     key_refused,
@@ -48,6 +47,8 @@ def error_of_status(provider: str, status: int, body: Any, headers: Mapping[str,
     reasons = {word(detail.get("reason")) for detail in _details(error, "ErrorInfo")}
     if reasons & _MONEY_REASONS:
         return out_of_money(provider, min(reasons & _MONEY_REASONS), status=status)
+    if "SERVICE_DISABLED" in reasons:
+        return answered(provider, status, "switch the Gemini API on in the key's project", retryable=False)
     if status in (401, 403) or reasons & _KEY_REASONS:
         return key_refused(provider, status)
     if status == 404:
@@ -56,6 +57,16 @@ def error_of_status(provider: str, status: int, body: Any, headers: Mapping[str,
         return known
     wait_ms = _wait_ms(error) or retry_after_ms(headers)
     return answered(provider, status, word(error.get("status")), retry_after_ms=wait_ms)
+
+
+def are_signatures_refused(status: int, body: Any) -> bool:
+    """Whether Google refuses the thought signatures that it got, or that it did not get.
+
+    It says "Corrupted thought signature." (gemini-cli #13467), "Invalid thought signature.", "Thought signature is not
+    valid" (9router #301), or "Function call is missing a thought_signature".
+    """
+    text = str(_inner(body).get("message", "")).lower().replace("_", " ")
+    return status == 400 and "thought signature" in text
 
 
 def error_in_stream(provider: str, body: Any) -> ProviderError:
@@ -93,8 +104,6 @@ def _known(provider: str, error: Mapping[str, Any], status: int | None) -> Provi
     if status == 429 or error.get("status") == "RESOURCE_EXHAUSTED":
         spent = _spent(error, text)
         return out_of_money(provider, spent, status=status) if spent else None
-    if word(error.get("status")) == "PROHIBITED_CONTENT":
-        return blocked(provider, status)
     return None
 
 
@@ -103,7 +112,8 @@ def _spent(error: Mapping[str, Any], text: str) -> str:
     for failure in _details(error, "QuotaFailure"):
         for violation in _objects(failure.get("violations")):
             quota = word(violation.get("quotaId"))
-            if "PerDay" in quota or str(violation.get("quotaValue")) == "0":
+            per_day = "PerDay" in quota or "per_day" in str(violation.get("quotaMetric"))
+            if per_day or str(violation.get("quotaValue")) == "0":
                 return quota or "no quota"
     if _NO_ALLOWANCE.search(text):
         return "no quota"

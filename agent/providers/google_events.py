@@ -83,10 +83,19 @@ class _Feedback(msgspec.Struct, rename="camel", gc=False):
     block_reason: str | None = None
 
 
+class _Usage(msgspec.Struct, rename="camel", gc=False):
+    prompt_token_count: Any = None
+    tool_use_prompt_token_count: Any = None
+    cached_content_token_count: Any = None
+    candidates_token_count: Any = None
+    thoughts_token_count: Any = None
+    total_token_count: Any = None
+
+
 class _Chunk(msgspec.Struct, rename="camel", gc=False):
     candidates: list[_Candidate] | None = None
     prompt_feedback: _Feedback | None = None
-    usage_metadata: dict[str, Any] | None = None
+    usage_metadata: _Usage | None = None
     model_version: str | None = None
     error: Any = None
 
@@ -181,8 +190,8 @@ class AnswerAssembler:
                 self._log.thought(part.text or "", signature)
                 if part.text:
                     said.append((ReasoningDelta, part.text))
-            elif part.text or signature:
-                self._log.text(part.text or "", signature)
+            elif part.text is not None:  # else it is a picture or the like, which was not asked for
+                self._log.text(part.text, signature)
                 if part.text:
                     said.append((TextDelta, part.text))
         if candidate.finish_reason and candidate.finish_reason != _NOT_YET:
@@ -219,25 +228,24 @@ class AnswerAssembler:
         )
 
 
-def _usage(usage: dict[str, Any]) -> Usage | None:
-    """Usage by Google's names; None where the numbers are not there (Vertex' first chunks).
+def _usage(told: _Usage) -> Usage | None:
+    """Usage as Google counts it; None where the numbers are not there (Vertex' first chunks).
 
     The prompt's number holds what was cached; thoughts are billed as output and stand beside the candidates' number.
     """
-    read = _number(usage, "promptTokenCount") + _number(usage, "toolUsePromptTokenCount")
-    thoughts = _number(usage, "thoughtsTokenCount")
-    written = _number(usage, "candidatesTokenCount") + thoughts
+    read = _number(told.prompt_token_count) + _number(told.tool_use_prompt_token_count)
+    thoughts = _number(told.thoughts_token_count)
+    written = _number(told.candidates_token_count) + thoughts
     if not (read or written):
         return None
     return Usage(
         input=read,
         output=written,
-        cached=_number(usage, "cachedContentTokenCount"),
+        cached=_number(told.cached_content_token_count),
         reasoning=thoughts,
-        total=_number(usage, "totalTokenCount") or read + written,
+        total=_number(told.total_token_count) or read + written,
     )
 
 
-def _number(usage: dict[str, Any], name: str) -> int:
-    value = usage.get(name)
+def _number(value: Any) -> int:
     return value if isinstance(value, int) and value > 0 else 0

@@ -23,6 +23,9 @@ _SKIP: Final = "skip_thought_signature_validator"
 """Stands for the signature of a call that another model made (ai.google.dev, thought signatures, questions)."""
 _OLD_MODEL: Final = re.compile(r"(.*/)?gemini-[12]\D")
 _GEMINI: Final = re.compile(r"(.*/)?gemini-")
+_THINKER: Final = re.compile(r"(.*/)?gemini-([3-9]|\d\d)")
+"""Models that think always. Their thoughts are asked for, so that they are not silent, and given up, meanwhile; a model
+that may not think refuses the question with 400 (lobehub #7985), as those before 3 may."""
 _DATA_URL: Final = re.compile(r"data:(?P<type>[\w.+-]+/[\w.+-]+)(;[^;,]+)*?;base64,(?P<data>.+)", re.DOTALL)
 _PICTURES: Final = {
     "png": "image/png",
@@ -36,12 +39,17 @@ _PICTURES: Final = {
 _NOT_RUN: Final = "The call was not run."
 
 
-def request_body(request: ModelRequest, *, provider: str, names: ToolNames) -> dict[str, Any]:
-    """The body. `provider`: ours, whose opaque parts go back. Raises ProviderError for a picture that cannot go."""
-    writer = _Writer(provider, names, signed=_wants_signatures(request.model))
+def request_body(request: ModelRequest, *, provider: str, names: ToolNames, unsigned: bool = False) -> dict[str, Any]:
+    """The body. `provider`: ours, whose opaque parts go back. Raises ProviderError for a picture that cannot go.
+
+    `unsigned`: no signature goes back, and calls get the word for it, whatever the model: for one that refused them.
+    """
+    writer = _Writer("" if unsigned else provider, names, signed=unsigned or _wants_signatures(request.model))
     body: dict[str, Any] = {"contents": writer.contents(request.messages)}
-    instructions = [message.content for message in request.messages if isinstance(message, SystemMessage)]
+    instructions = [one.content for one in request.messages if isinstance(one, SystemMessage) and one.content]
     config: dict[str, Any] = {}
+    if _THINKER.match(request.model):
+        config["thinkingConfig"] = {"includeThoughts": True}
     if request.max_output_tokens is not None:
         config["maxOutputTokens"] = request.max_output_tokens
     if request.temperature is not None:

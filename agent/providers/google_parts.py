@@ -20,24 +20,25 @@ class PartLog:
 
     def __init__(self) -> None:
         self._parts: list[dict[str, Any]] = []
-        self._signed = False
+        self._worth_keeping = False
 
     def text(self, text: str, signature: str | None) -> None:
         """A part of the answer's text; neighbours without a signature are noted as one."""
         if signature:
-            self._signed = True
+            self._worth_keeping = True
             self._parts.append({"text": len(text), "signature": signature})
         elif text:
             last = self._parts[-1] if self._parts else {}
             if "text" in last and "signature" not in last:
                 last["text"] += len(text)
             else:
+                self._worth_keeping = self._worth_keeping or "call" in last  # else text comes before calls
                 self._parts.append({"text": len(text)})
 
     def thought(self, text: str, signature: str | None) -> None:
         """A thought: it goes back only where it is signed."""
         if signature:
-            self._signed = True
+            self._worth_keeping = True
             self._parts.append({"thought": text, "signature": signature})
 
     def call(self) -> None:
@@ -45,8 +46,8 @@ class PartLog:
         self._parts.append({"call": True})
 
     def opaque(self) -> dict[str, Any] | None:
-        """What the history keeps; None where no text and no thought is signed."""
-        return {"parts": self._parts} if self._signed else None
+        """What the history keeps; None where nothing but calls is signed, and they come after the text."""
+        return {"parts": self._parts} if self._worth_keeping else None
 
 
 def call_opaque(call_id: str | None, signature: str | None) -> dict[str, Any] | None:

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, asynccontextmanager
-from urllib.parse import urlsplit
 
 import msgspec
 
 from agent.providers.chat_chunks import ChatAssembler
+from agent.providers.chat_dialect import dialect_of
 from agent.providers.http import ModelCall, ModelHttp, Timeouts
 from agent.providers.openai_errors import error_of_status
 from agent.providers.openai_http import OPENAI_URL, endpoint, headers, json_or_text
@@ -45,10 +45,7 @@ class OpenAIProvider:
         project: str | None = None,
     ) -> None:
         self.name = name
-        host = urlsplit(base_url).hostname or ""
-        own = host.endswith((".openai.com", ".openai.azure.com"))
-        self._nine = host.endswith(".mistral.ai")
-        self._limit_name = "max_completion_tokens" if own else "max_tokens"
+        self._dialect = dialect_of(base_url)
         self._url, login = endpoint(base_url, "chat/completions")
         self._headers = headers(api_key, login, organization, project)
         self._http = ModelHttp(name, timeouts or Timeouts())
@@ -57,7 +54,7 @@ class OpenAIProvider:
     async def stream(self, request: ModelRequest) -> AsyncIterator[AsyncIterator[ModelEvent]]:
         """Call the model; see `core.ports.Provider.stream`."""
         names = ToolNames(spec.name for spec in request.tools)
-        body = _encode(request_body(request, names, provider=self.name, limit_name=self._limit_name, nine=self._nine))
+        body = _encode(request_body(request, names, provider=self.name, dialect=self._dialect))
         async with self._http.post(self._url, body, self._headers) as call:
             if not 200 <= call.status < 300:
                 error = json_or_text(await call.read_error())

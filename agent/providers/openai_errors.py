@@ -62,6 +62,12 @@ def error_in_stream(provider: str, body: Any) -> ProviderError:
     return broke_off(provider, code or (str(status) if status else ""), retryable=retryable, status=status)
 
 
+def is_reasoning_refused(body: Any) -> bool:
+    """Whether the body of a status 400 says that encrypted reasoning cannot be read, or not be asked for."""
+    error = _inner(body)
+    return _code(error) == "invalid_encrypted_content" or "encrypted content" in str(error.get("message", "")).lower()
+
+
 def _by_code(provider: str, code: str, error: Mapping[str, Any], status: int | None) -> ProviderError | None:
     text = str(error.get("message", "")).lower()
     if code in _TOO_LONG or "maximum context length" in text or "context window" in text or status == 413:

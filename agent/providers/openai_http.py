@@ -25,11 +25,11 @@ def endpoint(base_url: str, path: str) -> tuple[URL, str | None]:
 
 
 def headers(api_key: str, login: str | None, organization: str | None, project: str | None) -> CIMultiDict[str]:
-    """The headers of a call. `login` takes the key's place; who pays is by default what the vendor's variables say."""
+    """The headers of a call. `login` takes the key's place. Who pays: where None, what the vendor's variables say."""
     sent = CIMultiDict({"Authorization": login or f"Bearer {api_key.strip() or 'none'}"})  # who wants none is not hurt
-    if organization := organization or os.environ.get("OPENAI_ORG_ID"):
+    if organization := os.environ.get("OPENAI_ORG_ID") if organization is None else organization:
         sent["OpenAI-Organization"] = organization
-    if project := project or os.environ.get("OPENAI_PROJECT_ID"):
+    if project := os.environ.get("OPENAI_PROJECT_ID") if project is None else project:
         sent["OpenAI-Project"] = project
     return sent
 

@@ -7,12 +7,13 @@ the vendor, and nothing is tried again here.
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import aclosing, asynccontextmanager
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 
 import msgspec
+from loguru import logger
 
 from agent.providers.http import ModelCall, ModelHttp, Timeouts
-from agent.providers.openai_errors import error_of_status
+from agent.providers.openai_errors import error_of_status, is_reasoning_refused
 from agent.providers.openai_http import OPENAI_URL, endpoint, headers, json_or_text
 from agent.providers.responses_events import ResponseAssembler
 from agent.providers.responses_messages import request_body
@@ -50,17 +51,34 @@ class OpenAIResponsesProvider:
     async def stream(self, request: ModelRequest) -> AsyncIterator[AsyncIterator[ModelEvent]]:
         """Call the model; see `core.ports.Provider.stream`."""
         names = ToolNames(spec.name for spec in request.tools)
-        body = _encode(request_body(request, names, provider=self.name))
-        async with self._http.post(self._url, body, self._headers) as call:
-            if not 200 <= call.status < 300:
-                error = json_or_text(await call.read_error())
-                raise error_of_status(self.name, call.status, error, call.headers, request.model)
+        async with AsyncExitStack() as stack:
+            call = await self._ask(stack, request, names, thoughts=True)
             async with aclosing(self._events(call, ResponseAssembler(self.name, names, request.model))) as events:
                 yield events
 
     async def close(self) -> None:
         """Close the connections."""
         await self._http.close()
+
+    async def _ask(
+        self, stack: AsyncExitStack, request: ModelRequest, names: ToolNames, *, thoughts: bool
+    ) -> ModelCall:
+        """Send, and give the call whose answer begins. Raises ProviderError.
+
+        Encrypted reasoning that the vendor cannot read any more (codex #8128) would be refused with every request of
+        its session from then on, and a model that does not reason refuses to be asked for it: the request goes once
+        more, without.
+        """
+        body = request_body(request, names, provider=self.name, thoughts=thoughts)
+        call = await stack.enter_async_context(self._http.post(self._url, _encode(body), self._headers))
+        if 200 <= call.status < 300:
+            return call
+        error = json_or_text(await call.read_error())
+        if thoughts and call.status == 400 and is_reasoning_refused(error):
+            logger.warning("model.thoughts_refused", provider=self.name, model=request.model)
+            await stack.aclose()
+            return await self._ask(stack, request, names, thoughts=False)
+        raise error_of_status(self.name, call.status, error, call.headers, request.model)
 
     async def _events(self, call: ModelCall, assembler: ResponseAssembler) -> AsyncGenerator[ModelEvent, None]:
         parser = SseParser()

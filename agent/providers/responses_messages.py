@@ -23,16 +23,19 @@ _NO_REASONING: Final = ("gpt-3", "gpt-4", "chatgpt-", "gpt-5-chat")
 """Models that do not reason answer 400 when they are asked for encrypted reasoning (hermes-agent #24234)."""
 
 
-def request_body(request: ModelRequest, names: ToolNames, *, provider: str) -> dict[str, Any]:
-    """The body. Neither tools nor the answer's schema are `strict`: that takes only schemas of required fields."""
-    writer = _Writer(request.model, names, provider)
+def request_body(request: ModelRequest, names: ToolNames, *, provider: str, thoughts: bool = True) -> dict[str, Any]:
+    """The body. Neither tools nor the answer's schema are `strict`: that takes only schemas of required fields.
+
+    `thoughts`: whether reasoning goes back and is asked for.
+    """
+    writer = _Writer(request.model if thoughts else None, names, provider)
     body: dict[str, Any] = {
         "model": request.model,
         "input": [item for message in request.messages for item in writer.items(message)],
         "stream": True,
         "store": False,
     }
-    if not request.model.removeprefix("ft:").startswith(_NO_REASONING):
+    if thoughts and not request.model.removeprefix("ft:").startswith(_NO_REASONING):
         body["include"] = ["reasoning.encrypted_content"]
     if request.tools:
         body["tools"] = [_tool(spec, names) for spec in request.tools]
@@ -47,9 +50,9 @@ def request_body(request: ModelRequest, names: ToolNames, *, provider: str) -> d
 
 
 class _Writer:
-    """Goes through the messages of one request in their order."""
+    """Goes through the messages of one request in their order. `model`: whose reasoning goes back; None: nobody's."""
 
-    def __init__(self, model: str, names: ToolNames, provider: str) -> None:
+    def __init__(self, model: str | None, names: ToolNames, provider: str) -> None:
         self._model, self._names, self._provider = model, names, provider
         self._ids = CallIds(provider)
 
@@ -93,7 +96,9 @@ class _Writer:
     def _output(self, message: AssistantMessage) -> list[dict[str, Any]]:
         """What the opaque part tells of the answer's items: nothing, unless this provider's same model made it."""
         opaque = message.opaque
-        if message.provider != self._provider or opaque is None or opaque.get("model") != self._model:
+        if self._model is None or message.provider != self._provider:
+            return []
+        if opaque is None or opaque.get("model") != self._model:
             return []
         output = opaque.get("output")
         return [item for item in output if isinstance(item, dict)] if isinstance(output, list) else []

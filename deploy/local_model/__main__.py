@@ -42,14 +42,17 @@ def main() -> int:
 
 
 def prosa_settings(address: str) -> dict[str, str]:
-    """The settings with which Prosa asks the model: stores of its own, so that other conversations stay as they are."""
+    """The settings with which Prosa asks the model.
+
+    Its stores are its own, in DATA_DIR of the environment or data/demo-llm: other conversations stay as they are.
+    """
     return {
         "LLM_PROVIDERS": f"local={address}/v1",
         "LLM_MODEL": f"local:{MODEL}",
         "LLM_FALLBACKS": "",
         "AGENTS_DIR": str(AGENTS),
         "AGENT": "small",
-        "DATA_DIR": str(ROOT / "data" / "demo-llm"),
+        "DATA_DIR": os.environ.get("DATA_DIR", str(ROOT / "data" / "demo-llm")),
         "REDIS_URL": "",
         "DATABASE_URL": "",
         "SALES_DATABASE_URL": "",

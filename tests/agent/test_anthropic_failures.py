@@ -24,6 +24,7 @@ STATUS_ROWS: dict[str, tuple[Answer, str, bool, int | None]] = {
     "forbidden": (refused(403, error("permission_error", "no")), "provider_unavailable", False, None),
     "unknown_model": (refused(404, error("not_found_error", "model: m")), "provider_unavailable", False, None),
     "no_money": (refused(402, error("billing_error", "pay")), "provider_unavailable", False, None),
+    "no_money_and_no_words": (Answer(status=402, pieces=[b"<html>Pay</html>"]), "provider_unavailable", False, None),
     "no_credit_in_words": (
         refused(400, error("invalid_request_error", "Your credit balance is too low to access the Anthropic API.")),
         "provider_unavailable",
@@ -96,7 +97,13 @@ async def test_an_http_error_says_what_to_do(
     assert len(server.bodies) == 1
 
 
-MONEY_ROWS = ["no_money", "no_credit_in_words", "an_own_spend_limit_in_words", "a_spend_limit_as_a_rate_limit"]
+MONEY_ROWS = [
+    "no_money",
+    "no_money_and_no_words",
+    "no_credit_in_words",
+    "an_own_spend_limit_in_words",
+    "a_spend_limit_as_a_rate_limit",
+]
 
 
 @pytest.mark.parametrize("row", MONEY_ROWS)
@@ -259,3 +266,21 @@ async def test_a_connection_is_used_again(server: ChatServer) -> None:
     await provider.close()
 
     assert server.connections == 1
+
+
+async def test_a_body_whose_end_comes_late_leaves_the_connection_for_the_next(server: ChatServer) -> None:
+    late = asyncio.Event()
+    pieces = [start(), *text(0, "x"), *end()]
+    server.play(Answer(pieces=pieces, end_after=late), Answer(pieces=pieces), Answer(pieces=pieces))
+    provider = AnthropicProvider(api_key="k", base_url=server.url)
+
+    async with provider.stream(REQUEST) as events:
+        assert [event async for event in events]
+    late.set()
+    await server.answered.wait()
+    await read(server)  # a whole round trip by another, so that the end has arrived
+    async with provider.stream(REQUEST) as events:
+        assert [event async for event in events]
+    await provider.close()
+
+    assert server.connections == 2

@@ -156,6 +156,16 @@ async def test_calls_whose_parts_come_by_turns_are_put_together_by_index(server:
     ]
 
 
+async def test_calls_that_share_an_index_one_after_the_other_are_two(server: ChatServer) -> None:
+    pieces = [*text(0, "Oi"), *call(0, "f", {"x": 1}), *call(0, "g", {"y": 2})]
+    server.play(Answer(pieces=[start(), *pieces, *end("tool_use")]))
+
+    events = await read(server)
+
+    assert text_of(events) == "Oi"
+    assert [(call.name, json.loads(call.arguments)) for call in calls_of(events)] == [("f", {"x": 1}), ("g", {"y": 2})]
+
+
 async def test_an_input_that_comes_whole_with_its_block_is_taken(server: ChatServer) -> None:
     pieces = [begin(0, type="tool_use", id="a", name="f", input={"x": 1}), stop(0)]
     server.play(Answer(pieces=[start(), *pieces, *end("tool_use")]))
@@ -270,6 +280,13 @@ async def test_text_that_comes_with_its_block_is_taken(server: ChatServer) -> No
 
 async def test_an_answer_whose_last_event_never_came_is_whole_where_its_reason_did(server: ChatServer) -> None:
     server.play(Answer(pieces=[start(), *text(0, "Oi"), end()[0]]))
+
+    assert finish_of(await read(server)).reason == "stop"
+
+
+@pytest.mark.parametrize("rest", [b'data: {"type":"pi', event("error", error={"type": "api_error"})])
+async def test_nothing_counts_that_follows_the_last_event(server: ChatServer, rest: bytes) -> None:
+    server.play(Answer(pieces=[b"".join([start(), *text(0, "Oi"), *end(), rest])]))
 
     assert finish_of(await read(server)).reason == "stop"
 

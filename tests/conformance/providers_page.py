@@ -32,6 +32,7 @@ NAMES: Final = tuple(vendor.name for vendor in VENDORS)
 TITLES: Final[dict[Behaviour, str]] = {
     "text": "an answer in several pieces",
     "reasoning": "thoughts before an answer",
+    "reasoning_call": "thoughts before a call",
     "length": "an answer cut by the token limit",
     "filtered": "an answer stopped by the vendor's filter",
     "empty": "an answer of no words",

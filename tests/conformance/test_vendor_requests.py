@@ -13,7 +13,7 @@ from typing import Any, Final
 import pytest
 
 from core.messages import AssistantMessage, ModelMessage, SystemMessage, ToolCall, ToolMessage, UserMessage
-from core.models import ModelFinished, ModelRequest, TextDelta, ToolCallReady, ToolSpec
+from core.models import ModelRequest, ToolCallReady, ToolSpec
 from tests.agent.chat_server import Answer
 from tests.conformance.vendor_kit import (
     REQUEST,
@@ -245,27 +245,50 @@ async def test_another_vendors_opaque_parts_are_not_sent(vendor: Vendor) -> None
     assert said.index("I look.") < said.index("Dez.") < said.index("E ontem?")
 
 
-@each("reasoning", "calls", "text")
+@each("reasoning", "reasoning_call", "calls", "text")
 async def test_its_own_opaque_parts_come_back_unchanged(
     vendor: Vendor, behaviour: Behaviour, record_property: Any
 ) -> None:
-    events = (await answered(vendor, answer_of(vendor, behaviour))).events
-    calls = tuple(event.call for event in events if isinstance(event, ToolCallReady))
-    results = tuple(ToolMessage(call_id=call.call_id, name=call.name, content="10") for call in calls)
-    text = "".join(event.text for event in events if isinstance(event, TextDelta))
-    end = events[-1]
-    assert isinstance(end, ModelFinished)
-    said = AssistantMessage(content=text, tool_calls=calls, provider=vendor_name(vendor), opaque=end.opaque)
+    private, body = await _gone_on(vendor, behaviour, vendor_name(vendor))
 
-    more = (said, *results, UserMessage(content="E?"))  # a thought may be bound to all that was before it
-    body = await sent(vendor, asking(*REQUEST.messages, *more, tools=REQUEST.tools))
-
-    opaque = [end.opaque, *(call.opaque for call in calls)]
-    private = [one for one in strings_in(opaque) if len(one) > len("message")]  # such as a signature; no words of ours
     if not private:
         record_property("cell", "nothing to keep")
     there = set(strings_in(body))
     assert [one for one in private if one not in there] == []
+
+
+@each("reasoning", "reasoning_call", "calls", "text")
+async def test_opaque_parts_of_its_own_kind_that_another_made_are_not_sent(
+    vendor: Vendor, behaviour: Behaviour
+) -> None:
+    private, body = await _gone_on(vendor, behaviour, "another")
+
+    there = set(strings_in(body))
+    assert [one for one in private if one in there] == []
+
+
+async def _gone_on(vendor: Vendor, behaviour: Behaviour, provider: str) -> tuple[list[str], dict[str, Any]]:
+    """What is private in the vendor's answer, and the next request, in whose history `provider` gave that answer."""
+    events = (await answered(vendor, answer_of(vendor, behaviour))).events
+    calls = tuple(event.call for event in events if isinstance(event, ToolCallReady))
+    text, opaque = heard(events).text, heard(events).opaque
+    said = AssistantMessage(content=text, tool_calls=calls, provider=provider, opaque=opaque)
+    results = tuple(ToolMessage(call_id=call.call_id, name=call.name, content="10") for call in calls)
+    more = (said, *results) if calls else (said, UserMessage(content="E?"))
+
+    body = await sent(vendor, asking(*REQUEST.messages, *more, tools=REQUEST.tools))
+
+    ids = {call.call_id for call in calls}
+    held = [*strings_in(_without_types(opaque)), *(one for call in calls for one in strings_in(call.opaque))]
+    private = [one for one in held if len(one) > len("m-1") and one not in ids]  # such as a signature
+    return private, body
+
+
+def _without_types(value: Any) -> Any:
+    """A JSON value without the words that say what a part is."""
+    if isinstance(value, dict):
+        return {key: _without_types(inner) for key, inner in value.items() if key != "type"}
+    return [_without_types(inner) for inner in value] if isinstance(value, list) else value
 
 
 def vendor_name(vendor: Vendor) -> str:

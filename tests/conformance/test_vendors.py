@@ -10,7 +10,7 @@ import asyncio
 import logging
 import re
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
 from random import Random
@@ -49,13 +49,12 @@ _TOLD_REASONING: Final = re.compile(rb'"\w*(?:reasoning|thought|thinking)\w*"\s*
 
 
 @pytest.fixture
-def logged(caplog: pytest.LogCaptureFixture) -> Iterator[list[str]]:
-    """All that is logged, by us and by libraries, at every level."""
+def logged(caplog: pytest.LogCaptureFixture) -> Iterator[Callable[[], str]]:
+    """All that was logged so far, by us and by libraries, at every level."""
     lines: list[str] = []
     sink = logger.add(lines.append, level=0, format="{level} {message} {extra} {exception}")
     with caplog.at_level(logging.DEBUG):
-        yield lines
-        lines.append(caplog.text)
+        yield lambda: "".join(lines) + caplog.text
     logger.remove(sink)
 
 
@@ -70,6 +69,7 @@ TEXTS: Final[dict[Behaviour, str]] = {
     "reasoning": "Four.",
     "empty": "",
     "calls": "",
+    "reasoning_call": "",
 }
 REASONS: Final[dict[Behaviour, str]] = {"length": "length", "cut_call": "length", "filtered": "filtered"}
 
@@ -83,11 +83,11 @@ async def test_a_whole_answer_is_given_in_order_with_its_finish(vendor: Vendor, 
     assert all(deltas), "no delta is empty"
     assert [isinstance(event, ModelFinished) for event in events] == [False] * (len(events) - 1) + [True]
     assert heard(events).reason == REASONS.get(behaviour, "stop")
-    if behaviour != "calls":
+    if behaviour not in ("calls", "reasoning_call"):
         assert heard(events).calls == []
 
 
-@each("text", "reasoning", "calls", "length")
+@each("text", "reasoning", "reasoning_call", "calls", "length")
 async def test_usage_is_the_last_that_was_told_and_never_a_sum(vendor: Vendor, behaviour: Behaviour) -> None:
     answer = answer_of(vendor, behaviour)
 
@@ -103,13 +103,15 @@ async def test_what_was_not_told_of_usage_is_not_made_up(vendor: Vendor, behavio
     assert heard((await answered(vendor, answer_of(vendor, behaviour))).events).usage is None
 
 
-@each("reasoning")
+@each("reasoning", "reasoning_call")
 async def test_thoughts_come_first_and_apart_from_the_answer(vendor: Vendor, behaviour: Behaviour) -> None:
     events = (await answered(vendor, answer_of(vendor, behaviour))).events
 
-    said = [type(event) for event in events if isinstance(event, TextDelta | ReasoningDelta)]
+    order = [ReasoningDelta, TextDelta, ToolCallReady]
+    said = [type(event) for event in events if type(event) in order]
     assert heard(events).thoughts == "Let me see."
-    assert said == sorted(said, key=[ReasoningDelta, TextDelta].index)
+    assert said == sorted(said, key=order.index)
+    assert len(set(said)) == 2
 
 
 @each("calls")
@@ -215,7 +217,7 @@ SAID: Final[dict[Behaviour, str]] = {
 
 @each(*FAILURES)
 async def test_a_failure_says_whether_to_try_again_and_tells_no_secret(
-    vendor: Vendor, behaviour: Behaviour, logged: list[str]
+    vendor: Vendor, behaviour: Behaviour, logged: Callable[[], str]
 ) -> None:
     answer = quoting(answer_of(vendor, behaviour))
     if answer.status >= 400:
@@ -229,7 +231,7 @@ async def test_a_failure_says_whether_to_try_again_and_tells_no_secret(
     assert len(failure.message) > 20, "a sentence"
     assert len(shown.bodies) == 1, "nothing is tried again here"
     assert not any(isinstance(event, ModelFinished) for event in shown.events)
-    told = told_by(failure) + "".join(logged)
+    told = told_by(failure) + logged()
     assert KEY not in told
     assert PROMPT not in told
 
@@ -252,11 +254,11 @@ HEADS: Final = {
 @vendors()
 @pytest.mark.parametrize("answer", HEADS.values(), ids=HEADS.keys())
 async def test_a_connection_that_breaks_before_an_answer_tells_no_secret(
-    vendor: Vendor, answer: Answer, logged: list[str]
+    vendor: Vendor, answer: Answer, logged: Callable[[], str]
 ) -> None:
     failure = (await exchange(vendor, answer)).failed
 
-    told = told_by(failure) + "".join(logged)
+    told = told_by(failure) + logged()
     assert (failure.code, failure.retryable) == (UNAVAILABLE, True)
     assert KEY not in told
     assert PROMPT not in told

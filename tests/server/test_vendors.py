@@ -68,7 +68,11 @@ async def test_a_declared_server_is_asked_with_its_own_key(server: ChatServer, m
     assert server.bodies[0]["model"] == "llama"
 
 
-async def test_a_declared_server_without_a_key_does_not_get_another_vendors(server: ChatServer) -> None:
+async def test_a_declared_server_is_told_nothing_of_another_vendor(
+    server: ChatServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_ORG_ID", "org-of-openai")
+    monkeypatch.setenv("OPENAI_PROJECT_ID", "project-of-openai")
     server.play(Answer(pieces=[chunk("Oi", finish="stop"), DONE]))
     provider = providers(llm_providers=f"local={server.url}", openai_api_key="key-of-openai")["local"]
 
@@ -76,7 +80,7 @@ async def test_a_declared_server_without_a_key_does_not_get_another_vendors(serv
         assert [event async for event in events]
     await provider.close()
 
-    assert "key-of-openai" not in server.heads[0]
+    assert "of-openai" not in server.heads[0]
 
 
 async def test_the_limits_of_time_are_the_operators(server: ChatServer) -> None:
@@ -101,9 +105,9 @@ async def test_a_whole_answers_limit_is_the_operators(server: ChatServer) -> Non
 
 def test_a_caller_who_asks_for_a_vendor_that_is_not_set_up_is_told_what_to_set() -> None:
     settings = load_settings(_env_file=None)
-    chooser = Router(build_providers(settings, SystemIds()), settings.model, missing=settings.missing)
+    router = Router(build_providers(settings, SystemIds()), settings.model, missing=settings.missing)
     with pytest.raises(UserError, match="set ANTHROPIC_API_KEY where the server runs"):
-        chooser.candidate("anthropic:claude-haiku-5-5")
+        router.candidate("anthropic:claude-haiku-5-5")
 
 
 @pytest.mark.parametrize("module", ["aiohttp", "agent.providers.openai", "agent.providers.ollama"])

@@ -109,6 +109,9 @@ class AnthropicVendor:
 
     def answer(self, behaviour: Behaviour) -> Answer | None:
         match behaviour:
+            case "reasoning_call":
+                called = call(1, "market", {})
+                return Answer(pieces=[start(), *thinking(0, "Let me see."), *called, *end("tool_use", thought=2)])
             case "cut":
                 return Answer(pieces=[start(), *text(0, "Hello ")[:-1]], ending="cut")
             case "hang":

@@ -63,6 +63,10 @@ def _whole(behaviour: Behaviour) -> Answer | None:
                 _chunk(None, reasoning_content=text, usage=_so_far(n)) for n, text in enumerate(("Let me ", "see."))
             ]
             return Answer(pieces=[*thoughts, _chunk("Four.", usage=_so_far(3)), _chunk(finish="stop"), _last(), _DONE])
+        case "reasoning_call":  # DeepSeek, Kimi: thoughts that must come back with the call that they led to
+            thoughts = [_chunk(None, reasoning_content=text) for text in ("Let me ", "see.")]
+            called = {"index": 0, "id": "call_00_x", "function": {"name": "market", "arguments": "{}"}}
+            return Answer(pieces=[*thoughts, _chunk(tool_calls=[called]), _chunk(finish="tool_calls"), _last(), _DONE])
         case "length":  # Mistral: a word of its own, usage on the chunk of the finish
             return Answer(pieces=[_chunk("Hello "), _chunk("", finish="model_length", usage=_USAGE), _DONE])
         case "filtered":  # Azure: the first chunk has no choice, only what the filter found in the prompt

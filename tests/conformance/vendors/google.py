@@ -167,6 +167,9 @@ def _streams() -> dict[Behaviour, Answer]:
     return {
         "text": Answer(pieces=[hello, there, end]),
         "reasoning": Answer(pieces=[chunk(text("Let me see.", thought=True)), chunk(text("Four.")), signed]),
+        "reasoning_call": Answer(
+            pieces=[chunk(text("Let me see.", thought=True)), chunk(call("market", {}, signature=SIGNATURE)), end]
+        ),
         "length": Answer(pieces=[hello, chunk(finish="MAX_TOKENS", usageMetadata=USAGE)]),
         "filtered": Answer(pieces=[hello, chunk(finish="SAFETY", usageMetadata=USAGE)]),
         "empty": Answer(pieces=[chunk(finish="STOP", usageMetadata=USAGE)]),

@@ -72,6 +72,9 @@ def _whole(behaviour: Behaviour) -> Answer | None:
             return _stream(_line("Hello "), _line("there."), _last())
         case "reasoning":
             return _stream(_line("", thinking="Let me "), _line("", thinking="see."), _line("Four."), _last())
+        case "reasoning_call":
+            called = {"function": {"name": "market", "arguments": {}}}
+            return _stream(_line("", thinking="Let me see."), _line("", tool_calls=[called]), _last())
         case "length":
             return _stream(_line("Hello "), _last(done_reason="length"))
         case "empty":

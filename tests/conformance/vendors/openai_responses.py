@@ -145,6 +145,11 @@ def _whole(behaviour: Behaviour) -> Answer | None:
             stream.reasoning("Let me see.")
             stream.message("Four.")
             return stream.ended()
+        case "reasoning_call":
+            stream = _Stream()
+            stream.reasoning("Let me see.")
+            stream.call("call_0", "market", "{}")
+            return stream.ended()
         case "length":
             return _said("Hello ", incomplete="max_output_tokens")
         case "filtered":

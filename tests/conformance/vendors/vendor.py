@@ -18,6 +18,7 @@ Behaviour = Literal[
     # a whole answer
     "text",  # "Hello " and "there.", finish "stop"; usage 12 in (of them 4 cached), 5 out (of them 2 reasoning, where told)
     "reasoning",  # thoughts "Let me see." first, then "Four."; the thoughts must come back with the next request, if opaque
+    "reasoning_call",  # thoughts "Let me see.", then a call of market {}; the thoughts must come back with its result
     "length",  # "Hello " and cut by the token limit
     "filtered",  # the vendor's filter stopped the answer after "Hello "
     "empty",  # a finish and no text
