@@ -9,7 +9,7 @@ SessionStore ─── TurnQueue ─── TurnWriter ─── Outbox ───
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Literal, Protocol
 
@@ -18,7 +18,7 @@ import msgspec
 from core.errors import ProsaError
 from core.events import Event
 from core.messages import Message, ModelMessage
-from core.models import ModelEvent, ModelRequest, ToolSpec, Usage
+from core.models import ModelEvent, ModelRequest, RoutedEvent, ToolSpec, Usage
 from core.turns import (
     ApprovalAsked,
     ApprovalState,
@@ -66,6 +66,23 @@ class Provider(Protocol):
         ...
 
 
+class RoutedProvider(Protocol):
+    """A provider, or wrappers around one that route its calls (`agent/routing`): the same contract, and more events.
+
+    Every `Provider` is one.
+    """
+
+    name: str
+
+    def stream(self, request: ModelRequest) -> AbstractAsyncContextManager[AsyncIterator[RoutedEvent]]:
+        """As `Provider.stream`; a CallBegan comes before each call where somebody routes."""
+        ...
+
+    async def close(self) -> None:
+        """Free what it holds, and what is wrapped."""
+        ...
+
+
 class ToolContext(msgspec.Struct, frozen=True, kw_only=True):
     """Who a tool works for; its rights come from here, never from what the model says."""
 
@@ -105,6 +122,52 @@ class Tools(Protocol):
 
     async def call(self, name: str, arguments: dict[str, Any], context: ToolContext) -> ToolOutcome:
         """Run a tool with checked arguments, at most `ToolSpec.timeout_s`. Raises ToolError."""
+        ...
+
+    async def data_version(self, names: Iterable[str]) -> str:
+        """What the data behind the cacheable ones of these tools is at now: another text where it may have changed.
+
+        Raises ToolError where that cannot be told.
+        """
+        ...
+
+
+class CacheScope(msgspec.Struct, frozen=True, kw_only=True):
+    """Whose question it is, and whose questions may be answered by it."""
+
+    tenant: str
+    user_id: str
+    shared: bool = False
+    """Every user of the tenant; else this user only."""
+
+
+class CachedAnswer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """An answer that was given once, with what it cost then."""
+
+    text: str
+    provider: str
+    model: str
+    cost_microusd: int
+    turn_id: str
+
+
+class AnswerCache(Protocol):
+    """Answers by the digest of all that they depend on. Raises BackendError where it is away."""
+
+    async def get(self, scope: CacheScope, digest: str) -> CachedAnswer | None:
+        """The answer of that digest, where there is one that has not expired."""
+        ...
+
+    async def put(self, scope: CacheScope, digest: str, answer: CachedAnswer, ttl_s: float) -> None:
+        """Keep an answer for `ttl_s` seconds."""
+        ...
+
+    async def clear(self, tenant: str) -> None:
+        """Forget all answers of a tenant, from now on and on all nodes."""
+        ...
+
+    async def forget(self, tenant: str, user_id: str) -> None:
+        """Delete all answers to this user's questions, shared ones too."""
         ...
 
 
@@ -514,6 +577,17 @@ class Times(msgspec.Struct, frozen=True, kw_only=True):
     p99: float | None
 
 
+class CacheStats(msgspec.Struct, frozen=True, kw_only=True):
+    """What the cache of answers did; a turn whose answer was not looked for counts nowhere."""
+
+    hits: int
+    misses: int
+    hit_rate: float | None
+    """Hits of all that was looked for; None where nothing was."""
+    saved_microusd: int
+    """What the answers that were given again had cost when they were made."""
+
+
 class Stats(msgspec.Struct, frozen=True, kw_only=True):
     """What `GET /api/v1/stats` answers."""
 
@@ -523,6 +597,7 @@ class Stats(msgspec.Struct, frozen=True, kw_only=True):
     cost_microusd: int
     ttft_ms: Times
     duration_ms: Times
+    cache: CacheStats
     users: tuple[UserStats, ...]
 
 

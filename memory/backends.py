@@ -11,7 +11,8 @@ import msgspec
 from core.clock import Clock, SystemClock
 from core.ids import Ids, SystemIds
 from core.measurements import Measure, NoMeasure
-from core.ports import Deliveries, EventLog, Feedbacks, Outbox, SessionStore, TurnQueue
+from core.ports import AnswerCache, Deliveries, EventLog, Feedbacks, Outbox, SessionStore, TurnQueue
+from memory.cache.answers import RedisAnswers
 from memory.connection import Database, running
 from memory.deliveries.deliveries import LEASE_MS as DELIVERY_LEASE_MS
 from memory.deliveries.deliveries import RedisDeliveries
@@ -39,6 +40,7 @@ class Memory(msgspec.Struct, frozen=True, kw_only=True):
     outbox: Outbox
     feedbacks: Feedbacks
     deliveries: Deliveries
+    answers: AnswerCache
     database: Database
     redis_url: str
     """Where Redis is; for the embedded one its unix socket."""
@@ -84,7 +86,7 @@ async def open_memory(
         hub = Hub(database, node)
         gate = Gate(database, ids)
         compactor = Compactor(gate, clock)
-        outbox = RedisOutbox(database)
+        outbox, answers = RedisOutbox(database), RedisAnswers(database)
         log = RedisEventLog(database, gate, hub, clock)
         queue = RedisTurnQueue(
             database,
@@ -114,13 +116,14 @@ async def open_memory(
                 gate,
                 ids,
                 Merging(database, gate, due_ms=merge_due_ms),
-                Erasing(database, outbox, sweep_after_ms=sweep_after_ms),
+                Erasing(database, outbox, answers, sweep_after_ms=sweep_after_ms),
             ),
             log=log,
             queue=queue,
             outbox=outbox,
             feedbacks=RedisFeedbacks(gate),
             deliveries=RedisDeliveries(database, gate, lease_ms=delivery_lease_ms),
+            answers=answers,
             database=database,
             redis_url=url,
         )

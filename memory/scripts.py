@@ -84,4 +84,9 @@ OLDEST_DELIVERIES: Final = _load("deliveries/oldest", "deliveries")
 TAKE_DELIVERIES: Final = _load("deliveries/take", "deliveries")
 REPORT_DELIVERY: Final = _load("deliveries/report", "events", "deliveries")
 
+CACHE_GET: Final = _load("cache/get")
+CACHE_PUT: Final = _load("cache/put")
+CACHE_CLEAR: Final = _load("cache/clear")
+CACHE_FORGET: Final = _load("cache/forget")
+
 ALL: Final[tuple[Script, ...]] = tuple(value for value in list(globals().values()) if isinstance(value, Script))

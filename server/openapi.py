@@ -12,6 +12,7 @@ from core.errors import HTTP_STATUS
 from core.wire.frames import DeliveryReady, History, Ok
 from server.commands import ServiceCommand, SessionCommand
 from server.http import ErrorBody
+from server.transports.cache import ClearedAnswer
 from server.transports.chat import ChatAnswer, ChatBody, ChatPending
 from server.transports.rest import (
     ForgottenAnswer,
@@ -114,9 +115,15 @@ ENDPOINTS: Final[tuple[Endpoint, ...]] = (
         answers={200: ForgottenAnswer},
     ),
     Endpoint(
+        method="post",
+        path="/api/v1/cache/clear",
+        summary="Forget all cached answers of the tenant.",
+        answers={200: ClearedAnswer},
+    ),
+    Endpoint(
         method="get",
         path="/api/v1/stats",
-        summary="Tokens and cost a user; mean, p50, p95 and p99 of the times.",
+        summary="Tokens and cost a user; mean, p50, p95 and p99 of the times; what the cache saved.",
         answers={200: StatsAnswer},
         query={
             "since_ms": "Unix milliseconds: only turns that ended later.",

@@ -15,15 +15,19 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.routing import BaseRoute
 
+from agent.answer_cache import AnswerCaching
 from agent.budget import TokenCounter
 from agent.replay_journal import document as replayed
+from agent.routing.breaker import Breaker
+from agent.routing.policy import load_policies
+from agent.routing.router import Router
 from agent.runner import Runner
 from agent.settings import AgentConfig, load_agents
 from core.asyncapi import document as asyncapi
 from core.clock import Clock, SystemClock
-from core.errors import BackendError, SettingsError, UserError
+from core.errors import BackendError, SettingsError
 from core.ids import Ids, SystemIds
-from core.ports import Books, Provider, Tools
+from core.ports import Books, Pricing, Provider, Tools
 from core.turns import Principal, TakenTurn
 from memory.backends import Memory, open_memory
 from metrics.logs import mask_prompt
@@ -38,13 +42,13 @@ from server.handing_on import HandingOnWriter
 from server.housekeeping import housekeeping
 from server.leaving import Leaving
 from server.lifeline_holder import LifelineHolder
-from server.models import ModelChooser
 from server.node import Node
 from server.openapi import openapi
 from server.outbound import Transport
 from server.sessions import Sessions
 from server.settings import Settings
 from server.supervision import attempt, end_tasks, supervise
+from server.transports.cache import Cache
 from server.transports.chat import Chat
 from server.transports.health import Health
 from server.transports.pages import Pages
@@ -78,7 +82,8 @@ class _Parts:
     tools: Tools
     today: date | None
     counter: TokenCounter
-    chooser: ModelChooser
+    router: Router
+    pricing: Pricing
     node_id: str
 
 
@@ -133,8 +138,16 @@ async def _parts(stack: AsyncExitStack, settings: Settings, extra_providers: Map
     providers = {**build_providers(settings, ids), **extra_providers}
     for provider in providers.values():
         stack.push_async_callback(provider.close)
-    chooser = ModelChooser(providers, settings.model, settings.llm_fallbacks, settings.missing)
-    _check_models(agents, chooser)
+    pricing = ListedPricing(clock)
+    router = Router(
+        {name: Breaker(provider) for name, provider in providers.items()},
+        settings.model,
+        settings.llm_fallbacks,
+        agents=agents,
+        policies=load_policies(settings.agents_dir / "policies"),
+        pricing=pricing,
+        missing=settings.missing,
+    )
     return _Parts(
         settings=settings,
         clock=clock,
@@ -146,7 +159,8 @@ async def _parts(stack: AsyncExitStack, settings: Settings, extra_providers: Map
         tools=tools,
         today=today,
         counter=TokenCounter(cache_dir=settings.data_dir / "tokens"),
-        chooser=chooser,
+        router=router,
+        pricing=pricing,
         node_id=node_id,
     )
 
@@ -164,7 +178,7 @@ def _node(parts: _Parts) -> Node:
         clock=parts.clock,
         ids=parts.ids,
         measure=parts.metrics,
-        agents=frozenset(parts.agents),
+        agents=parts.agents,
         default_agent=settings.agent,
     )
     connections: set[Connection] = set()
@@ -193,7 +207,7 @@ def _web_routes(parts: _Parts, sessions: Sessions, authenticator: Authenticator,
         clock=parts.clock,
         ids=parts.ids,
         wait_s=settings.chat_wait_s,
-        check_model=parts.chooser.choice,
+        check_model=parts.router.candidate,
         leaving=leaving,
     )
     event_stream = EventStream(sessions, authenticator, parts.metrics, leaving)
@@ -204,11 +218,12 @@ def _web_routes(parts: _Parts, sessions: Sessions, authenticator: Authenticator,
         replay=lambda journal: replayed(journal, parts.agents.get(journal.input.agent), parts.tools.specs()),
         public_config=_public_config(settings, parts.agents[settings.agent]),
     )
+    cache = Cache(authenticator, parts.memory.answers)
     documents = {
         "openapi": lambda: msgspec.json.encode(openapi(VERSION)),
         "asyncapi": lambda: msgspec.json.encode(asyncapi()),
     }
-    return [*event_stream.routes(), *chat.routes(), *rest.routes(), *Pages(STATIC, documents).routes()]
+    return [*event_stream.routes(), *chat.routes(), *rest.routes(), *cache.routes(), *Pages(STATIC, documents).routes()]
 
 
 def _door(
@@ -238,8 +253,8 @@ def _worker(parts: _Parts) -> Worker:
     runner = Runner(
         agents=parts.agents,
         tools=parts.tools,
-        choose_models=parts.chooser,
-        pricing=ListedPricing(parts.clock),
+        choose_models=parts.router,
+        pricing=parts.pricing,
         clock=parts.clock,
         ids=parts.ids,
         measure=parts.metrics,
@@ -247,6 +262,7 @@ def _worker(parts: _Parts) -> Worker:
         reference_date=parts.today,
         on_cancel=queue.on_cancel,
         mask=mask_prompt,
+        caching=AnswerCaching(parts.memory.answers, parts.tools),
     )
 
     async def run_turn(turn: TakenTurn) -> None:
@@ -265,17 +281,6 @@ def _worker(parts: _Parts) -> Worker:
         drain_s=parts.settings.drain_s,
         hand_on=hand_on,
     )
-
-
-def _check_models(agents: Mapping[str, AgentConfig], chooser: ModelChooser) -> None:
-    """An agent's own model that nobody here serves is said at the start, not to the first who asks it."""
-    for agent in agents.values():
-        for model in (agent.model, *(agent.fallbacks or ())):
-            try:
-                if model is not None:
-                    chooser.choice(model)
-            except UserError as error:
-                raise SettingsError(f"agent {agent.name!r}: {error.message}") from error
 
 
 def _public_config(settings: Settings, agent: AgentConfig) -> dict[str, Any]:

@@ -59,7 +59,8 @@ def request_body(request: ModelRequest, names: ToolNames, *, provider: str) -> d
     if request.temperature is not None and ("claude" not in model or _TEMPERATE.search(model)):
         body["temperature"] = min(max(request.temperature, 0.0), 1.0)  # the vendor's range ends at 1
     if request.output_schema is not None:
-        # Native structured output, of Claude 4.5 and later. Older models answer 400: none of them is offered any more.
+        # Native, in Claude 4.5 and later; older models answer 400. A forced tool would serve those, but Sonnet 5.5
+        # and its like refuse a forced tool (platform.claude.com/docs/en/models/sonnet-5-5/whats-new-sonnet-5-5).
         body["output_config"] = {"format": {"type": "json_schema", "schema": output_schema(request.output_schema)}}
     return body
 

@@ -1,7 +1,8 @@
 """Google's Gemini, over the `generateContent` API that streams (generativelanguage.googleapis.com, v1beta).
 
 The connection is `http.py`'s and events are cut by `sse.py`; `google_events.py` understands them, `google_messages.py`
-writes what is asked. Nothing is tried again here: the runner does, with what it knows of the turn. Gemini over its
+writes what is asked. Nothing is tried again here, but a request whose thought signatures were refused: the runner does,
+with what it knows of the turn. Gemini over its
 OpenAI-compatible address is `openai.py`'s; there, thought signatures are easily lost.
 """
 
@@ -10,16 +11,17 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import aclosing, asynccontextmanager
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from typing import Any, Final
 from urllib.parse import quote
 
 import aiohttp
 import msgspec
+from loguru import logger
 from multidict import CIMultiDict
 from yarl import URL
 
-from agent.providers.google_errors import error_of_status
+from agent.providers.google_errors import are_signatures_refused, error_of_status
 from agent.providers.google_events import AnswerAssembler
 from agent.providers.google_messages import request_body
 from agent.providers.http import ModelCall, ModelHttp, Timeouts
@@ -67,17 +69,33 @@ class GoogleProvider:
     async def stream(self, request: ModelRequest) -> AsyncIterator[AsyncIterator[ModelEvent]]:
         """Call the model; see `core.ports.Provider.stream`."""
         names = ToolNames(tool.name for tool in request.tools)
-        body = _encode(request_body(request, provider=self.name, names=names))
-        async with self._http.post(self._url(request.model), body, self._headers) as call:
-            if not 200 <= call.status < 300:
-                error = _json_or_text(await call.read_error())
-                raise error_of_status(self.name, call.status, error, call.headers, request.model)
+        async with AsyncExitStack() as stack:
+            call = await self._ask(stack, request, names)
             async with aclosing(self._events(call, names)) as events:
                 yield events
 
     async def close(self) -> None:
         """Close the connections."""
         await self._http.close()
+
+    async def _ask(
+        self, stack: AsyncExitStack, request: ModelRequest, names: ToolNames, *, unsigned: bool = False
+    ) -> ModelCall:
+        """Send, and give the call whose answer begins. Raises ProviderError.
+
+        Where the signatures of the history are refused, as after a change of model or key, it is sent once more
+        without them: no waiting would heal that, and the session would be stuck.
+        """
+        body = _encode(request_body(request, provider=self.name, names=names, unsigned=unsigned))
+        call = await stack.enter_async_context(self._http.post(self._url(request.model), body, self._headers))
+        if 200 <= call.status < 300:
+            return call
+        error = _json_or_text(await call.read_error())
+        if not unsigned and are_signatures_refused(call.status, error):
+            logger.warning("model.thoughts_refused", provider=self.name, model=request.model)
+            await stack.aclose()
+            return await self._ask(stack, request, names, unsigned=True)
+        raise error_of_status(self.name, call.status, error, call.headers, request.model)
 
     async def _events(self, call: ModelCall, names: ToolNames) -> AsyncGenerator[ModelEvent, None]:
         parser, assembler = SseParser(), AnswerAssembler(self.name, names, self._ids)

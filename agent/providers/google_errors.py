@@ -59,6 +59,16 @@ def error_of_status(provider: str, status: int, body: Any, headers: Mapping[str,
     return answered(provider, status, word(error.get("status")), retry_after_ms=wait_ms)
 
 
+def are_signatures_refused(status: int, body: Any) -> bool:
+    """Whether Google refuses the thought signatures that it got, or that it did not get.
+
+    It says "Corrupted thought signature." (gemini-cli #13467), "Invalid thought signature.", "Thought signature is not
+    valid" (9router #301), or "Function call is missing a thought_signature".
+    """
+    text = str(_inner(body).get("message", "")).lower().replace("_", " ")
+    return status == 400 and "thought signature" in text
+
+
 def error_in_stream(provider: str, body: Any) -> ProviderError:
     """The error that a stream of status 200 holds."""
     error = _inner(body)

@@ -39,9 +39,12 @@ _PICTURES: Final = {
 _NOT_RUN: Final = "The call was not run."
 
 
-def request_body(request: ModelRequest, *, provider: str, names: ToolNames) -> dict[str, Any]:
-    """The body. `provider`: ours, whose opaque parts go back. Raises ProviderError for a picture that cannot go."""
-    writer = _Writer(provider, names, signed=_wants_signatures(request.model))
+def request_body(request: ModelRequest, *, provider: str, names: ToolNames, unsigned: bool = False) -> dict[str, Any]:
+    """The body. `provider`: ours, whose opaque parts go back. Raises ProviderError for a picture that cannot go.
+
+    `unsigned`: no signature goes back, and calls get the word for it, whatever the model: for one that refused them.
+    """
+    writer = _Writer("" if unsigned else provider, names, signed=unsigned or _wants_signatures(request.model))
     body: dict[str, Any] = {"contents": writer.contents(request.messages)}
     instructions = [one.content for one in request.messages if isinstance(one, SystemMessage) and one.content]
     config: dict[str, Any] = {}

@@ -1,9 +1,9 @@
 """A JSON Schema as Gemini takes it, for `parametersJsonSchema` and `responseJsonSchema`.
 
-These fields read a part of JSON Schema (ai.google.dev, GenerationConfig.responseJsonSchema): what stands in `_READ`.
-The rest is turned into it where it can be, else said in words in the description, for the model to keep: a call's
-arguments are checked against the whole schema anyway. References are put in place, for Google refuses one with
-neighbours, and knows only `$defs` (gemini-cli #13326, opencode #12295); those that lead back to themselves stay.
+These fields read a part of JSON Schema (ai.google.dev, GenerationConfig.responseJsonSchema). The rest is turned into it
+where it can be, else said in words in the description, for the model to keep: a call's arguments are checked against
+the whole schema anyway. References are put in place, for Google refuses one with neighbours, and knows only `$defs`
+(gemini-cli #13326, opencode #12295); those that lead back to themselves stay.
 """
 
 from __future__ import annotations
@@ -16,26 +16,10 @@ from urllib.parse import unquote
 
 import msgspec
 
-_READ: Final = frozenset(
-    {
-        "type",
-        "format",
-        "title",
-        "description",
-        "enum",
-        "items",
-        "prefixItems",
-        "minItems",
-        "maxItems",
-        "minimum",
-        "maximum",
-        "anyOf",
-        "properties",
-        "additionalProperties",
-        "required",
-        "propertyOrdering",
-    }
+_AS_IT_IS: Final = frozenset(
+    {"type", "format", "title", "description", "enum", "minItems", "maxItems", "minimum", "maximum", "propertyOrdering"}
 )
+"""What Gemini reads, besides what holds other schemas and `required`."""
 _SILENT: Final = frozenset(
     {
         "$schema",
@@ -81,15 +65,20 @@ class _Writer:
         self._root = root
         self._within: list[str] = []
         self._in_place = 0
+        self._names: dict[str, str] = {}
         self.kept: dict[str, dict[str, Any]] = {}
 
     def taken(self, schema: Any) -> dict[str, Any]:
         """A schema anywhere within; `true` and what is no schema says nothing."""
         if not isinstance(schema, dict):
             return {}
+        schema = _alone(schema)
         if isinstance(reference := schema.get("$ref"), str):
             return self._referred(reference, {key: value for key, value in schema.items() if key != "$ref"})
-        return self._written(_plain(self._united(schema)))
+        depth = len(self._within)
+        written = self._written(_plain(self._united(schema)))
+        del self._within[depth:]
+        return written
 
     def _referred(self, reference: str, beside: dict[str, Any]) -> dict[str, Any]:
         target = self._target(reference)
@@ -105,7 +94,7 @@ class _Writer:
 
     def _kept(self, reference: str, target: dict[str, Any]) -> dict[str, Any]:
         """A reference that stays, to a definition of its own."""
-        name = re.sub(r"\W+", "_", reference).strip("_") or "root"
+        name = self._name(reference)
         if name not in self.kept:
             self.kept[name] = {}
             self._within.append(reference)
@@ -113,9 +102,18 @@ class _Writer:
             self._within.pop()
         return {"$ref": f"#/$defs/{name}"}
 
+    def _name(self, reference: str) -> str:
+        """A plain name for what a reference names; no two have the same."""
+        if reference not in self._names:
+            plain = name = re.sub(r"\W+", "_", reference).strip("_") or "root"
+            while name in self._names.values():
+                name = f"{plain}_{len(self._names)}"
+            self._names[reference] = name
+        return self._names[reference]
+
     def _target(self, reference: str) -> dict[str, Any] | None:
         """What a reference names within this schema (RFC 6901); None for any other."""
-        if not reference.startswith("#"):
+        if reference != "#" and not reference.startswith("#/"):
             return None
         here: Any = self._root
         for step in unquote(reference[1:]).split("/")[1:]:
@@ -129,16 +127,19 @@ class _Writer:
         return here if isinstance(here, dict) else None
 
     def _united(self, schema: dict[str, Any]) -> dict[str, Any]:
-        """A schema with its `allOf` in it. What both say is the schema's own word, but for properties and required."""
+        """A schema with its `allOf` in it. What both say is the schema's own word, but for properties and required.
+
+        What it refers to counts as being within from here on, for it may hold itself.
+        """
         if not isinstance(schema.get("allOf"), list):
             return schema
         united = {key: value for key, value in schema.items() if key != "allOf"}
         for part in schema["allOf"]:
             part = self._part(part)
-            properties = dict(united.get("properties", {}))
-            for name, own in part.get("properties", {}).items():
+            properties = dict(_object(united.get("properties")))
+            for name, own in _object(part.get("properties")).items():
                 properties[name] = {"allOf": [properties[name], own]} if name in properties else own
-            required = [*united.get("required", ()), *part.get("required", ())]
+            required = [*_list(united.get("required")), *_list(part.get("required"))]
             united = part | united
             if properties:
                 united["properties"] = properties
@@ -156,10 +157,8 @@ class _Writer:
             part = (self._target(reference) or {}) | {key: value for key, value in part.items() if key != "$ref"}
         if not isinstance(part, dict):
             return {}
-        self._within.extend(seen)
-        united = self._united(part)
-        del self._within[len(self._within) - len(seen) :]
-        return united
+        self._within.extend(sorted(seen))
+        return self._united(part)
 
     def _written(self, schema: dict[str, Any]) -> dict[str, Any]:
         """A schema of plain keywords, with those within it, and what Gemini does not read said in words."""
@@ -168,13 +167,15 @@ class _Writer:
         for key, value in schema.items():
             if key == "properties" and isinstance(value, dict):
                 written[key] = {name: self.taken(own) for name, own in value.items() if own is not False}
-            elif key in ("anyOf", "prefixItems") and isinstance(value, list):
-                written[key] = [self.taken(own) for own in value if own is not False or key != "anyOf"]
+            elif key == "anyOf" and isinstance(value, list):
+                written[key] = [self.taken(own) for own in value if own is not False]
+            elif key == "prefixItems" and isinstance(value, list):
+                written[key] = [self.taken(own) for own in value]
             elif key == "additionalProperties":
                 written[key] = value if isinstance(value, bool) else self.taken(value)
             elif key == "items" and value is not False:
                 written[key] = self.taken(value)
-            elif key in _READ and key != "items":
+            elif key in _AS_IT_IS or (key == "required" and isinstance(value, list)):
                 written[key] = value
             elif key not in _SILENT:
                 unread[key] = value
@@ -184,6 +185,15 @@ class _Writer:
             said = str(written.get("description", "")).strip()
             written["description"] = f"{said} JSON Schema: {_encode(unread).decode()}".strip()
         return written
+
+
+def _alone(schema: dict[str, Any]) -> dict[str, Any]:
+    """A schema without an `allOf` of one part, where the two say different things: so a reference is often written."""
+    parts = schema.get("allOf")
+    if not (isinstance(parts, list) and len(parts) == 1 and isinstance(parts[0], dict)):
+        return schema
+    beside = {key: value for key, value in schema.items() if key != "allOf"}
+    return schema if parts[0].keys() & beside.keys() else parts[0] | beside
 
 
 def _plain(schema: dict[str, Any]) -> dict[str, Any]:
@@ -202,6 +212,14 @@ def _plain(schema: dict[str, Any]) -> dict[str, Any]:
     _write_bound(plain, "exclusiveMinimum", "minimum", 1)
     _write_bound(plain, "exclusiveMaximum", "maximum", -1)
     return plain
+
+
+def _object(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
 
 
 def _write_enum(plain: dict[str, Any]) -> None:

@@ -34,6 +34,9 @@
 --   ux:<user>    SET     sessions that are being erased
 --   er:<user>    HASH    tenant user_id, s:<session> (when it was erased) of what is to be swept again
 --   erasures     ZSET    users with such sessions, by the first of those times in ms
+--   ca:<digest>:<generation> STRING  an answer that may be given again
+--   cg:<tenant>  STRING  how often the tenant's answers were cleared   cu:<user>   ZSET the keys of the answers to
+--                        a user's questions, by when they expire in ms
 --   and those of `deliveries.lua`
 -- Channels: ch:<session>, control, node:<node>.
 local TAG = KEYS[1]

@@ -82,8 +82,28 @@ ROWS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
         of(a=TEXT),
     ),
     "references_to_nowhere": (
-        of(a={"$ref": "#/$defs/None"}, b={"$ref": "https://example.com/s"}, c={"$ref": "#/required/7"}),
-        of(a={}, b={}, c={}),
+        of(
+            a={"$ref": "#/$defs/None"},
+            b={"$ref": "https://example.com/s"},
+            c={"$ref": "#/required/7"},
+            d={"$ref": "#A"},
+        ),
+        of(a={}, b={}, c={}, d={}),
+    ),
+    "two_that_hold_themselves_under_like_names": (
+        of(a={"$ref": "#/$defs/x-y"}, b={"$ref": "#/$defs/x_y"})
+        | {"$defs": {"x-y": of(a={"$ref": "#/$defs/x-y"}), "x_y": of(b={"$ref": "#/$defs/x_y"})}},
+        of(a=of(a={"$ref": "#/$defs/defs_x_y"}), b=of(b={"$ref": "#/$defs/defs_x_y_1"}))
+        | {
+            "$defs": {
+                "defs_x_y": of(a={"$ref": "#/$defs/defs_x_y"}),
+                "defs_x_y_1": of(b={"$ref": "#/$defs/defs_x_y_1"}),
+            }
+        },
+    ),
+    "what_is_no_schema": (
+        {"properties": {"a": 3, "b": {"required": True, "properties": [], "allOf": [4, {"properties": None}]}}},
+        of(a={}, b={"description": 'JSON Schema: {"properties":[],"required":true}'}),
     ),
     "a_schema_that_holds_itself": (
         {"$ref": "#/$defs/Node", "$defs": {"Node": NODE}},
@@ -105,6 +125,17 @@ ROWS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
         of(a={"allOf": [{"$ref": "#/$defs/N"}, {"maximum": 4}], "description": "D"})
         | {"$defs": {"N": {"type": "integer"}}},
         of(a={"type": "integer", "maximum": 4, "description": "D"}),
+    ),
+    "all_of_around_what_holds_itself": (
+        of(a={"allOf": [{"$ref": "#/$defs/N"}], "title": "A"})
+        | {"$defs": {"N": of(b={"allOf": [{"$ref": "#/$defs/N"}], "description": "D"})}},
+        of(a=of(b={"$ref": "#/$defs/defs_N"}) | {"title": "A"})
+        | {"$defs": {"defs_N": of(b={"$ref": "#/$defs/defs_N"})}},
+    ),
+    "all_of_of_two_around_what_holds_itself": (
+        of(a={"allOf": [{"$ref": "#/$defs/N"}, {"title": "A"}]})
+        | {"$defs": {"N": of(b={"allOf": [{"$ref": "#/$defs/N"}, {"title": "B"}]})}},
+        of(a=of(b={"title": "B"}) | {"title": "A"}),
     ),
     "all_of_that_holds_itself": (
         of(a={"$ref": "#/$defs/N"}) | {"$defs": {"N": {"allOf": [{"$ref": "#/$defs/N"}, TEXT]}}},

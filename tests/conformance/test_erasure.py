@@ -12,6 +12,7 @@ from core.errors import BackendError, SessionErased, UserError
 from core.ids import SystemIds
 from core.turns import Erasure, SessionRef
 from memory.backends import Memory, open_memory
+from memory.cache.answers import RedisAnswers
 from memory.outbox.outbox import RedisOutbox
 from memory.sessions.erasing import Erasing
 from tests.conformance.conftest import Nodes
@@ -35,7 +36,7 @@ async def sweeper(nodes: Nodes, tmp_path: Path) -> AsyncIterator[Memory]:
 
 def erasing_that_dies(memory: Memory, calls: int) -> Erasing:
     database: Any = DyingDatabase(memory, calls)
-    return Erasing(database, RedisOutbox(database))
+    return Erasing(database, RedisOutbox(database), RedisAnswers(database))
 
 
 def everything(nodes: Nodes) -> bytes:

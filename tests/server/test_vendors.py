@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from agent.routing.router import Router
 from core.errors import ProviderError, UserError
 from core.ids import SystemIds
 from core.messages import UserMessage
 from core.models import ModelRequest
 from core.ports import Provider
-from server.models import ModelChooser
 from server.settings import load_settings
 from server.vendors import build_providers
 from tests.agent.chat_server import DONE, Answer, ChatServer, chunk
@@ -105,9 +105,9 @@ async def test_a_whole_answers_limit_is_the_operators(server: ChatServer) -> Non
 
 def test_a_caller_who_asks_for_a_vendor_that_is_not_set_up_is_told_what_to_set() -> None:
     settings = load_settings(_env_file=None)
-    chooser = ModelChooser(build_providers(settings, SystemIds()), settings.model, (), settings.missing)
+    router = Router(build_providers(settings, SystemIds()), settings.model, missing=settings.missing)
     with pytest.raises(UserError, match="set ANTHROPIC_API_KEY where the server runs"):
-        chooser.choice("anthropic:claude-haiku-5-5")
+        router.candidate("anthropic:claude-haiku-5-5")
 
 
 @pytest.mark.parametrize("module", ["aiohttp", "agent.providers.openai", "agent.providers.ollama"])
