@@ -63,7 +63,7 @@ async def test_a_turn_with_parallel_tools_runs_through(vendor: Vendor) -> None:
 async def test_a_turn_goes_on_after_a_failure_that_another_try_heals(
     vendor: Vendor, behaviour: Behaviour, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("agent.model_step._BACKOFF_S", 0.001)
+    monkeypatch.setattr("agent.routing.retry.BACKOFF_S", 0.001)
     bench = Bench()
 
     record, bodies = await whole_turn(bench, vendor, answer_of(vendor, behaviour), answer_of(vendor, "text"))
