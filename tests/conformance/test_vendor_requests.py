@@ -248,15 +248,19 @@ async def test_another_vendors_opaque_parts_are_not_sent(vendor: Vendor) -> None
 
 
 @each("reasoning", "reasoning_call", "calls", "text")
-async def test_its_own_opaque_parts_come_back_unchanged(
-    vendor: Vendor, behaviour: Behaviour, record_property: Any
-) -> None:
+async def test_its_own_opaque_parts_come_back_unchanged(vendor: Vendor, behaviour: Behaviour) -> None:
     private, body = await _gone_on(vendor, behaviour, vendor_name(vendor))
 
-    if not private:
-        record_property("cell", "nothing to keep")
     there = set(strings_in(body))
     assert [one for one in private if one not in there] == []
+
+
+@each("reasoning_call")
+async def test_what_was_thought_before_a_call_comes_back_with_its_result(vendor: Vendor, behaviour: Behaviour) -> None:
+    private, body = await _gone_on(vendor, behaviour, vendor_name(vendor))
+
+    assert private, "there is something to keep"
+    assert set(private) <= set(strings_in(body))
 
 
 @each("reasoning", "reasoning_call", "calls", "text")
