@@ -21,12 +21,15 @@ from tests.conformance.vendor_kit import (
     answer_of,
     answered,
     arguments_of,
+    assert_results_answer_calls,
     each,
     exchange,
     heard,
     objects_in,
     strings_in,
+    vendor_name,
     vendors,
+    without_types,
 )
 from tests.conformance.vendors.vendor import KEY, Behaviour, Vendor
 
@@ -42,7 +45,6 @@ TOTALS: Final[dict[str, Any]] = {
     "additionalProperties": False,
 }
 _ID_KEYS: Final = ("id", "tool_call_id", "call_id", "tool_use_id")
-_RESULT_KEYS: Final = ("tool_call_id", "tool_use_id")
 _ID: Final = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 
 
@@ -246,15 +248,19 @@ async def test_another_vendors_opaque_parts_are_not_sent(vendor: Vendor) -> None
 
 
 @each("reasoning", "reasoning_call", "calls", "text")
-async def test_its_own_opaque_parts_come_back_unchanged(
-    vendor: Vendor, behaviour: Behaviour, record_property: Any
-) -> None:
+async def test_its_own_opaque_parts_come_back_unchanged(vendor: Vendor, behaviour: Behaviour) -> None:
     private, body = await _gone_on(vendor, behaviour, vendor_name(vendor))
 
-    if not private:
-        record_property("cell", "nothing to keep")
     there = set(strings_in(body))
     assert [one for one in private if one not in there] == []
+
+
+@each("reasoning_call")
+async def test_what_was_thought_before_a_call_comes_back_with_its_result(vendor: Vendor, behaviour: Behaviour) -> None:
+    private, body = await _gone_on(vendor, behaviour, vendor_name(vendor))
+
+    assert private, "there is something to keep"
+    assert set(private) <= set(strings_in(body))
 
 
 @each("reasoning", "reasoning_call", "calls", "text")
@@ -279,29 +285,6 @@ async def _gone_on(vendor: Vendor, behaviour: Behaviour, provider: str) -> tuple
     body = await sent(vendor, asking(*REQUEST.messages, *more, tools=REQUEST.tools))
 
     ids = {call.call_id for call in calls}
-    held = [*strings_in(_without_types(opaque)), *(one for call in calls for one in strings_in(call.opaque))]
+    held = [*strings_in(without_types(opaque)), *(one for call in calls for one in strings_in(call.opaque))]
     private = [one for one in held if len(one) > len("m-1") and one not in ids]  # such as a signature
     return private, body
-
-
-def _without_types(value: Any) -> Any:
-    """A JSON value without the words that say what a part is."""
-    if isinstance(value, dict):
-        return {key: _without_types(inner) for key, inner in value.items() if key != "type"}
-    return [_without_types(inner) for inner in value] if isinstance(value, list) else value
-
-
-def vendor_name(vendor: Vendor) -> str:
-    """The name under which the provider's own answers are in the history."""
-    return vendor.provider("http://127.0.0.1:1/v1").name
-
-
-def assert_results_answer_calls(body: dict[str, Any]) -> None:
-    """Where results name their calls: each names one that was made, and no two the same."""
-    objects = list(objects_in(body))
-    made = {one["id"] for one in objects if isinstance(one.get("id"), str)}
-    made |= {one["call_id"] for one in objects if one.get("type") == "function_call"}
-    named = [one[key] for one in objects for key in _RESULT_KEYS if key in one]
-    named += [one["call_id"] for one in objects if one.get("type") == "function_call_output"]
-    assert set(named) <= made
-    assert len(set(named)) == len(named)

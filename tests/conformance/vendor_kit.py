@@ -34,6 +34,7 @@ PROMPT: Final = "prompt-canary-4711"
 """In every question: a vendor may quote it, we may not."""
 PATIENT: Final = Timeouts(connect_s=30.0, first_token_s=30.0, between_tokens_s=30.0, total_s=60.0)
 _MESSAGE: Final = re.compile(rb'("(?:message|error)"\s*:\s*"(?:[^"\\]|\\.)*)"')
+_RESULT_KEYS: Final = ("tool_call_id", "tool_use_id")
 _NO_PARAMETERS: Final[dict[str, Any]] = {"type": "object", "properties": {}}
 SALES: Final = ToolSpec(
     name="sales_query",
@@ -199,3 +200,26 @@ def told_by(error: BaseException) -> str:
         told.append(f"{one!r} {one} {one.args!r} {vars(one)!r}")
         waiting += [one.__cause__, one.__context__]
     return "\n".join(told)
+
+
+def without_types(value: Any) -> Any:
+    """A JSON value without the words that say what a part is."""
+    if isinstance(value, dict):
+        return {key: without_types(inner) for key, inner in value.items() if key != "type"}
+    return [without_types(inner) for inner in value] if isinstance(value, list) else value
+
+
+def vendor_name(vendor: Vendor) -> str:
+    """The name under which the provider's own answers are in the history."""
+    return vendor.provider("http://127.0.0.1:1/v1").name
+
+
+def assert_results_answer_calls(body: dict[str, Any]) -> None:
+    """Where results name their calls: each names one that was made, and no two the same."""
+    objects = list(objects_in(body))
+    made = {one["id"] for one in objects if isinstance(one.get("id"), str)}
+    made |= {one["call_id"] for one in objects if one.get("type") == "function_call"}
+    named = [one[key] for one in objects for key in _RESULT_KEYS if key in one]
+    named += [one["call_id"] for one in objects if one.get("type") == "function_call_output"]
+    assert set(named) <= made
+    assert len(set(named)) == len(named)
