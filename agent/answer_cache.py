@@ -26,7 +26,7 @@ from agent.run import Run
 from agent.settings import AgentConfig, CacheSettings
 from core.errors import BackendError, ToolError
 from core.messages import ModelMessage, UserMessage
-from core.models import CallBegan, ModelFinished, ModelRequest, RoutedEvent, TextDelta, Usage, UsageReported
+from core.models import CACHED, CallBegan, ModelFinished, ModelRequest, RoutedEvent, TextDelta, Usage, UsageReported
 from core.ports import AnswerCache, CachedAnswer, CacheScope, Flags, RoutedProvider, Tools
 from core.turns import TakenTurn, ToolReturned
 
@@ -157,7 +157,7 @@ class Cached:
 
 
 async def _again(answer: CachedAnswer) -> AsyncIterator[RoutedEvent]:
-    yield CallBegan(provider=answer.provider, model=answer.model, reason="cache")
+    yield CallBegan(provider=answer.provider, model=answer.model, reason=CACHED)
     yield TextDelta(text=answer.text)
     yield UsageReported(usage=Usage())
     yield ModelFinished(reason="stop", model=answer.model)

@@ -12,7 +12,7 @@ from typing import Final, assert_never
 
 from loguru import logger
 
-from agent.budget import estimate_tokens
+from agent.call_usage import CallUsage
 from agent.context import build_messages, count_tokens
 from agent.loop import CallModel, overspent
 from agent.prompts import instructions, prompt_version
@@ -24,6 +24,7 @@ from core.events import StepStarted
 from core.measurements import ModelAnswered
 from core.messages import ToolCall
 from core.models import (
+    CACHED,
     CallBegan,
     CallBroke,
     Caller,
@@ -59,7 +60,7 @@ async def call_model(run: Run, instruction: CallModel) -> None:
                     call = await _begin(run, event, request, call)
                 elif isinstance(event, CallBroke):
                     assert call is not None  # a call broke that began
-                    call.book_broken("failed")
+                    call.book_broken("failed", event.code)
                     _tell(event.provider, event.model, event.error, event.status, next_is=event.next)
                     run.feed.reset(base, event.next)
                 else:
@@ -67,7 +68,8 @@ async def call_model(run: Run, instruction: CallModel) -> None:
                     call.take(event)
     except BaseException as error:  # also a stop or a shutdown: what was used goes on the books; always raised on
         if call is not None:
-            call.book_broken("cancelled" if isinstance(error, asyncio.CancelledError) else "failed")
+            code = error.code if isinstance(error, ProviderError) else None
+            call.book_broken("cancelled" if isinstance(error, asyncio.CancelledError) else "failed", code)
             if isinstance(error, ProviderError):
                 _tell(call.provider, call.model, error.message, error.status, next_is="none")
         raise
@@ -103,7 +105,9 @@ class _Call:
         assert request.caller is not None  # `_request` says whose it is
         self.provider, self.model = began.provider, began.model
         self._run, self._request, self._step = run, request, request.caller.step
-        self._input_tokens: int | None = None  # not counted where the provider reports it
+        self._tenant = request.caller.tenant
+        self._is_again = began.reason == CACHED
+        self._used = CallUsage(self._input_tokens)
         self._clock = run.shared.clock
         self._began_s = self._clock.monotonic_s()
         self._ttft_ms: int | None = None
@@ -111,9 +115,8 @@ class _Call:
         self._characters = 0
         self._next_check = _CHECK_CHARACTERS
         self._calls: list[ToolCall] = []
-        self._usage: Usage | None = None
         self._finished: ModelFinished | None = None
-        self._is_booked = False
+        self._is_reported = self._is_booked = False
 
     def step_started(self) -> StepStarted:
         """The event that says who is called."""
@@ -132,6 +135,7 @@ class _Call:
 
     def take(self, event: ModelEvent) -> None:
         """Show and keep what came. Raises TurnLimit."""
+        self._used.take(event)
         match event:
             case TextDelta(text=text):
                 if self._ttft_ms is None:
@@ -144,8 +148,8 @@ class _Call:
             case ToolCallReady(call=call):
                 self._calls.append(self._unique(call))
                 self._count(len(call.arguments))
-            case UsageReported(usage=usage):
-                self._usage = usage
+            case UsageReported():
+                self._is_reported = True
             case ModelFinished():
                 self._finished = event
             case _:
@@ -157,7 +161,7 @@ class _Call:
         if self._characters < self._next_check:
             return
         self._next_check = self._characters + _CHECK_CHARACTERS
-        usage = self._settled()
+        usage = self._used.usage
         end = overspent(
             self._run.usage.input + self._run.usage.output + usage.input + usage.output,
             self._run.cost_microusd + self._cost(usage),
@@ -175,17 +179,14 @@ class _Call:
             return ToolCall(call_id=call_id, name=call.name, arguments=call.arguments, opaque=call.opaque)
         return call
 
-    def _settled(self) -> Usage:
-        """The usage as reported; before that, or without that, an estimate."""
-        output = estimate_tokens(self._characters)
-        if self._usage is not None and (self._finished is not None or self._usage.output >= output):
-            return self._usage
-        if self._input_tokens is None:
-            self._input_tokens = count_tokens(self._request.messages, self._run.shared.counter)
-        return Usage(input=self._input_tokens, output=output, total=self._input_tokens + output)
+    def _input_tokens(self) -> int:
+        return count_tokens(self._request.messages, self._run.shared.counter)
 
     def _cost(self, usage: Usage) -> int:
-        return self._run.shared.pricing.cost_microusd(self.provider, self.model, usage)
+        return self._run.shared.pricing.cost_microusd(self.provider, self.model, usage, tenant=self._tenant)
+
+    def _is_priced(self) -> bool:
+        return self._run.shared.pricing.is_known(self.provider, self.model, tenant=self._tenant)
 
     def _elapsed_ms(self) -> int:
         return round((self._clock.monotonic_s() - self._began_s) * 1000)
@@ -193,7 +194,8 @@ class _Call:
     def journal(self) -> None:
         """The call ended well: write it down."""
         assert self._finished is not None  # else the stream had been cut
-        run, usage, finished = self._run, self._settled(), self._finished
+        self._used.began = True
+        run, usage, finished = self._run, self._used.usage, self._finished
         entry = ModelCalled(
             step=self._step,
             text="".join(self._texts),
@@ -209,6 +211,8 @@ class _Call:
             opaque=finished.opaque,
             context_size=len(self._request.messages),
             prompt=self._request.messages if run.shared.keep_prompt else (),
+            estimated=self._used.is_estimate,
+            priced=self._is_priced(),
             broken=tuple(run.broken),
         )
         run.broken.clear()
@@ -219,15 +223,15 @@ class _Call:
             run.feed.put_last(entry)
         self._measure(finished.reason)
 
-    def book_broken(self, reason: FinishReason) -> None:
-        """The call ended otherwise: what it used goes on the books, once."""
+    def book_broken(self, reason: FinishReason, code: str | None) -> None:
+        """The call ended otherwise: what it used goes on the books, once. `code`: the vendor's failure, if it was one."""
         if self._is_booked:
             return
         self._is_booked = True
-        self._measure("error" if reason == "failed" else reason)
-        if self._characters == 0 and self._usage is None:
+        self._measure("cancelled" if code is None else "error", code)
+        if self._characters == 0 and not self._is_reported:
             return  # refused before it began: nothing was used
-        usage = self._settled()
+        usage = self._used.usage
         self._run.broken.append(
             StepUse(
                 step=self._step,
@@ -238,10 +242,14 @@ class _Call:
                 duration_ms=self._elapsed_ms(),
                 ttft_ms=self._ttft_ms,
                 finish_reason=reason,
+                estimated=self._used.is_estimate,
+                priced=self._is_priced(),
             )
         )
 
-    def _measure(self, outcome: str) -> None:
+    def _measure(self, outcome: str, code: str | None = None) -> None:
+        if self._is_again:
+            return  # no model was called: its figures are not the cache's
         self._run.shared.measure.emit(
             ModelAnswered(
                 provider=self.provider,
@@ -249,6 +257,7 @@ class _Call:
                 outcome=outcome,
                 duration_ms=self._elapsed_ms(),
                 ttft_ms=self._ttft_ms,
+                code=code,
             )
         )
 

@@ -81,6 +81,7 @@ class Retrying:
                     model=request.model,
                     next="recovery",
                     error=error.message,
+                    code=error.code,
                     status=error.status,
                 )
             yield broke
