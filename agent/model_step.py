@@ -224,7 +224,7 @@ class _Call:
         self._measure(finished.reason)
 
     def book_broken(self, reason: FinishReason, code: str | None) -> None:
-        """The call ended otherwise: what it used goes on the books, once. `code`: the vendor's failure, if it was one."""
+        """The call ended otherwise: what it used goes on the books, once. `code`: the vendor's failure, if any."""
         if self._is_booked:
             return
         self._is_booked = True
