@@ -174,7 +174,7 @@ async def _parts(stack: AsyncExitStack, settings: Settings, extra_providers: Map
             ids=ids,
         )
         breakers[name] = Breaker(metered)
-        stack.push_async_callback(provider.close)
+        stack.push_async_callback(metered.close)
     figures = ModelFigures(clock, breaker_of(breakers))
     router = Router(
         breakers,

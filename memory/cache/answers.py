@@ -11,6 +11,7 @@ from hashlib import sha256
 from typing import Any, Final
 
 import msgspec
+from loguru import logger
 
 from core.ports import CachedAnswer, CacheScope
 from memory.connection import JSON, Database
@@ -29,7 +30,11 @@ class RedisAnswers:
     async def get(self, scope: CacheScope, digest: str) -> CachedAnswer | None:
         """One command."""
         reply = await self._call(CACHE_GET, scope.tenant, _name(scope, digest))
-        return _ANSWER.decode(reply[2]) if reply[2] else None
+        try:
+            return _ANSWER.decode(reply[2]) if reply[2] else None
+        except msgspec.DecodeError:  # kept by a version that writes another form: asked anew, and kept over it
+            logger.warning("cache.unreadable", tenant=scope.tenant)
+            return None
 
     async def put(self, scope: CacheScope, digest: str, answer: CachedAnswer, ttl_s: float) -> None:
         """One command."""

@@ -231,6 +231,63 @@ async def test_where_that_answer_breaks_off_one_of_those_who_wait_asks_the_model
     assert len(cached.model.requests) == 2
 
 
+async def asked_at_once(cached: CachedBench, until: asyncio.Event, reached: asyncio.Event) -> list[TurnRecord]:
+    """One asks; three wait for its answer, which goes on then."""
+    first = asyncio.create_task(cached.ask())
+    await reached.wait()
+    others = [asyncio.create_task(cached.ask()) for _ in range(3)]
+    await cached.tools.looked_for(4)
+    until.set()
+    async with asyncio.timeout(10):
+        return await asyncio.gather(first, *others)
+
+
+async def test_where_that_answer_is_for_nobody_else_those_who_wait_ask_together(bench: Bench) -> None:
+    until, reached = asyncio.Event(), asyncio.Event()
+    go, all_reached = asyncio.Event(), [asyncio.Event() for _ in range(3)]
+    own = [[Pause(go, event), Say("Cut"), Finish("length")] for event in all_reached]
+    cached = CachedBench(bench, [Pause(until, reached), Say("Cut"), Finish("length")], *own)
+    asked = asyncio.create_task(asked_at_once(cached, until, reached))
+    async with asyncio.timeout(10):
+        for event in all_reached:
+            await event.wait()
+    go.set()
+    assert [record.cache for record in await asked] == ["miss"] * 4
+    assert cached.caching.answering == {}
+
+
+async def test_once_a_tool_is_asked_for_that_acts_nobody_waits_for_the_answer(bench: Bench) -> None:
+    until, reached, never = asyncio.Event(), asyncio.Event(), asyncio.Event()
+    cached = CachedBench(
+        bench, [Pause(until, reached), Call("pay")], [Say("Own.")], [Say("Own.")], [Say("Own.")], [Say("Paid.")]
+    )
+    cached.tools.gate = never  # what pays takes as long as the others need
+    first = asyncio.create_task(cached.ask())
+    await reached.wait()
+    others = [asyncio.create_task(cached.ask()) for _ in range(3)]
+    await cached.tools.looked_for(4)
+    until.set()
+    async with asyncio.timeout(10):
+        records = await asyncio.gather(*others)
+    never.set()
+    assert [record.outcome for record in [*records, await first]] == ["completed"] * 4
+
+
+async def test_where_the_cache_goes_away_those_who_wait_ask_for_themselves(bench: Bench) -> None:
+    until, reached = asyncio.Event(), asyncio.Event()
+    go, all_reached = asyncio.Event(), [asyncio.Event() for _ in range(3)]
+    own = [[Pause(go, event), Say("Ten.")] for event in all_reached]
+    cached = CachedBench(bench, [Pause(until, reached), Say("Ten.")], *own)
+    cached.answers.away = True
+    asked = asyncio.create_task(asked_at_once(cached, until, reached))
+    async with asyncio.timeout(10):
+        for event in all_reached:
+            await event.wait()
+    go.set()
+    assert [record.outcome for record in await asked] == ["completed"] * 4
+    assert cached.caching.answering == {}
+
+
 async def test_who_stops_waiting_does_not_stop_the_others(bench: Bench) -> None:
     until, reached = asyncio.Event(), asyncio.Event()
     cached = CachedBench(bench, [Pause(until, reached), Say("Ten.")])

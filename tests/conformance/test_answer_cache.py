@@ -72,3 +72,13 @@ async def test_an_erasure_forgets_them(nodes: Nodes) -> None:
     assert await nodes.one.answers.get(ANA, "digest") is None
     with nodes.server.client() as client:
         assert client.keys("prosa:*:ca:*") == []
+
+
+async def test_an_answer_in_a_form_that_nobody_here_reads_is_no_answer(nodes: Nodes) -> None:
+    await nodes.one.answers.put(ANA, "digest", ANSWER, 60)
+    with nodes.server.client() as client:
+        (key,) = client.keys("prosa:*:ca:*")
+        client.set(key, b'{"of":"another version"}')
+    assert await nodes.one.answers.get(ANA, "digest") is None
+    await nodes.one.answers.put(ANA, "digest", ANSWER, 60)
+    assert await nodes.two.answers.get(ANA, "digest") == ANSWER
