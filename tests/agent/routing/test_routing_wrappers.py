@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import traceback
 from itertools import pairwise
 from typing import Any
 
@@ -33,9 +34,14 @@ async def read(provider: RoutedProvider, request: ModelRequest = REQUEST) -> lis
 
 async def told(provider: RoutedProvider) -> tuple[list[str], ProviderError | None]:
     """What a reader was told, in short words, and what ended it."""
+    return await told_of(provider, "m")
+
+
+async def told_of(provider: RoutedProvider, model: str) -> tuple[list[str], ProviderError | None]:
+    """The same of another model."""
     words: list[str] = []
     try:
-        async with provider.stream(REQUEST) as events:
+        async with provider.stream(ModelRequest(model=model, messages=REQUEST.messages)) as events:
             async for event in events:
                 words += [word(event)]
     except ProviderError as error:
@@ -286,6 +292,54 @@ async def test_an_open_circuit_is_not_waited_for_but_followed_by_the_next_model(
     words, error = await told(Fallback(candidates))
     assert error is None
     assert words == ["began a:m", "broke a failover", "began b:n", "B.", "finished"]
+
+
+@pytest.mark.looptime
+async def test_a_stream_that_just_ends_is_held_against_the_vendor() -> None:
+    class Endless(ScriptedProvider):
+        async def _play(self, script: Any, model: str) -> Any:
+            yield TextDelta(text="Ten")
+
+    breaker = Breaker(Endless([[], []]), failures=2, open_s=30)
+    await told(Retrying(breaker, tries=2))
+    assert breaker.state("m") == "open"
+
+
+async def test_a_circuit_that_stays_open_does_not_grow_with_each_call() -> None:
+    breaker = Breaker(ScriptedProvider([[failing()]], name="a"), failures=1, open_s=30)
+    await told(breaker)
+    refusals = [(await told(breaker))[1] for _ in range(50)]
+    assert refusals[-1] is not None
+    assert refusals[-1].__context__ is not None
+    assert sum(1 for _ in traceback.walk_tb(refusals[-1].__context__.__traceback__)) < 10
+
+
+async def test_callers_who_name_many_models_do_not_fill_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("agent.routing.breaker._REMEMBERED", 10)
+    breaker = Breaker(ScriptedProvider([[failing()] for _ in range(35)], name="a"), failures=1, open_s=30)
+    for number in range(35):
+        await told_of(breaker, f"m-{number}")
+        assert breaker.state(f"m-{number}") == "open"
+        assert len(breaker._circuits) <= 10
+    assert breaker.state("m-33") == "open"
+    assert breaker.state("m-0") == "closed"
+
+
+async def test_a_trial_that_is_given_up_leaves_its_place_to_another() -> None:
+    until, reached = asyncio.Event(), asyncio.Event()
+    scripts = [[failing()], [Pause(until, reached)], [Say("Ten"), Say("more")], [Say("Ten.")]]
+    breaker = Breaker(ScriptedProvider(scripts, name="a"), failures=1, open_s=0)
+    await told(breaker)
+    trial = asyncio.create_task(told(breaker))
+    await reached.wait()
+    trial.cancel()
+    await asyncio.wait([trial])
+    assert breaker.state("m") == "half_open"
+    with pytest.raises(TurnLimit):
+        await broken_by_a_limit(breaker)
+    assert breaker.state("m") == "half_open"
+    assert (await told(breaker))[1] is None
+    assert breaker.state("m") == "closed"
 
 
 async def test_closing_closes_what_is_wrapped() -> None:
