@@ -89,6 +89,7 @@ class TurnCache:
     ) -> None:
         self._shared, self._scope, self._settings, self._models = shared, scope, settings, tuple(models)
         self._digest = ""
+        self._generation: str | None = None
         self._mine: asyncio.Future[_Given] | None = None
         self.state: Literal["hit", "miss"] | None = None
         self.saved_microusd = 0
@@ -119,10 +120,11 @@ class TurnCache:
             if given is not None:
                 return None if given == _OWN else given
         self._mine = answering[key] = asyncio.get_running_loop().create_future()
-        answer = await self._shared.cache.get(self._scope, self._digest)
-        if answer is not None:
-            self._give(answer)
-        return answer
+        found = await self._shared.cache.get(self._scope, self._digest)
+        self._generation = found.generation
+        if found.answer is not None:
+            self._give(found.answer)
+        return found.answer
 
     async def watch(
         self, events: AsyncIterator[RoutedEvent], tools: Sequence[ToolSpec]
@@ -151,7 +153,7 @@ class TurnCache:
         )
         self._give(answer)
         try:
-            await self._shared.cache.put(self._scope, self._digest, answer, self._settings.ttl_s)
+            await self._shared.cache.put(self._scope, self._digest, answer, self._settings.ttl_s, self._generation)
         except BackendError as error:
             logger.warning("cache.away", detail=error.message)
 

@@ -37,6 +37,7 @@ from core.turns import (
     Limits,
     ModelCalled,
     Outcome,
+    StepUse,
     ToolBegun,
     ToolReturned,
 )
@@ -150,7 +151,7 @@ def _failed(code: ErrorCode, message: str) -> Finish:
 
 
 def _overspent(calls: Sequence[ModelCalled], limits: Limits) -> Finish | None:
-    uses = [use for call in calls for use in (*call.broken, call)]
+    uses: list[ModelCalled | StepUse] = [*calls, *(use for call in calls for use in call.broken)]
     tokens = sum(use.usage.input + use.usage.output for use in uses)
     return overspent(tokens, sum(use.cost_microusd for use in uses), limits)
 

@@ -17,7 +17,7 @@ from core.errors import BackendError, ProviderError, ToolError
 from core.events import MessageDelta, TurnCompleted
 from core.messages import AssistantMessage, Part, SystemMessage, UserMessage
 from core.models import ModelRequest, ToolSpec, Usage
-from core.ports import CachedAnswer, CacheScope
+from core.ports import CachedAnswer, CacheLookup, CacheScope
 from core.turns import SessionRef, TakenTurn, TurnRecord
 from tests.agent.agent_support import Bench, FakeTools, FakeWriter, chooses, taken
 
@@ -30,19 +30,27 @@ class Answers:
     def __init__(self) -> None:
         self.kept: dict[tuple[str, str, str], CachedAnswer] = {}
         self.away = False
+        self.cleared = 0
+        self.ttl_s = 0.0
 
-    async def get(self, scope: CacheScope, digest: str) -> CachedAnswer | None:
+    async def get(self, scope: CacheScope, digest: str) -> CacheLookup:
         await asyncio.sleep(0)
         if self.away:
             raise BackendError("Redis is away")
-        return self.kept.get(self._key(scope, digest))
+        return CacheLookup(answer=self.kept.get(self._key(scope, digest)), generation=str(self.cleared))
 
-    async def put(self, scope: CacheScope, digest: str, answer: CachedAnswer, ttl_s: float) -> None:
+    async def put(
+        self, scope: CacheScope, digest: str, answer: CachedAnswer, ttl_s: float, generation: str | None = None
+    ) -> None:
         if self.away:
             raise BackendError("Redis is away")
+        if generation not in (None, str(self.cleared)):
+            return
+        self.ttl_s = ttl_s
         self.kept[self._key(scope, digest)] = answer
 
     async def clear(self, tenant: str) -> None:
+        self.cleared += 1
         self.kept.clear()
 
     async def forget(self, tenant: str, user_id: str) -> None:
@@ -286,6 +294,18 @@ async def test_where_the_cache_goes_away_those_who_wait_ask_for_themselves(bench
     go.set()
     assert [record.outcome for record in await asked] == ["completed"] * 4
     assert cached.caching.answering == {}
+
+
+async def test_an_answer_that_was_under_way_when_all_were_cleared_is_not_kept(bench: Bench) -> None:
+    until, reached = asyncio.Event(), asyncio.Event()
+    cached = CachedBench(bench, [Pause(until, reached), Say("Old.")], [Say("New.")])
+    first = asyncio.create_task(cached.ask())
+    await reached.wait()
+    await cached.answers.clear("default")
+    until.set()
+    await first
+    assert (await cached.ask()).cache == "miss"
+    assert cached.writers[1].text == "New."
 
 
 async def test_who_stops_waiting_does_not_stop_the_others(bench: Bench) -> None:
