@@ -76,9 +76,17 @@ class AnswerCaching:
         return TurnCache(self, scope, agent.cache, models)
 
     def _is_on(self, turn: TakenTurn, agent: AgentConfig) -> bool:
-        session = turn.session
-        context = {"tenant": session.tenant, "user_id": session.user_id, "agent": agent.name}
-        return self._flags is None or self._flags.boolean("cache", context)
+        if self._flags is None:
+            return True
+        session, asked = turn.session, turn.input
+        context = {
+            "tenant": session.tenant,
+            "user_id": session.user_id,
+            "agent": agent.name,
+            "locale": asked.locale or "",
+            "channel": asked.channel,
+        }
+        return self._flags.boolean("cache", {**context, "tier": self._flags.text("tier", context)})
 
 
 class TurnCache:

@@ -123,13 +123,23 @@ def load_agents(folder: Path) -> dict[str, AgentConfig]:
     """Read `*.yaml` of a folder, by name. Raises SettingsError: one is wrong, a name is there twice, or none is."""
     agents: dict[str, AgentConfig] = {}
     for path in sorted(folder.glob("*.yaml")):
-        agent = parse_agent(path.read_text(encoding="utf-8"), source=path.name)
+        agent = parse_agent(_text_of(path), source=path.name)
         if agent.name in agents:
             raise SettingsError(f"{path.name}: another file has an agent named {agent.name!r} already")
         agents[agent.name] = agent
     if not agents:
         raise SettingsError(f"no agent (*.yaml) in the folder {folder.name!r}")
     return agents
+
+
+def _text_of(path: Path) -> str:
+    """A file's text."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise SettingsError(f"{path.name}: it is not UTF-8") from error
+    except OSError as error:
+        raise SettingsError(f"{path.name}: it cannot be read ({error.strerror})") from error
 
 
 def parse_model(text: str) -> tuple[str, str]:

@@ -26,6 +26,7 @@ def limits_by_flags(flags: Flags, default: BudgetLimits) -> LimitsFor:
 
     def limits_for(caller: Caller) -> BudgetLimits:
         context = {"tenant": caller.tenant, "user_id": caller.user_id, "agent": caller.agent}
+        context["tier"] = flags.text("tier", context)
         tenant = _microusd(flags.number("budget_tenant_day_usd", context))
         user = _microusd(flags.number("budget_user_day_usd", context))
         if tenant is None and user is None:

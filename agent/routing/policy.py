@@ -53,10 +53,12 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     rules: tuple[Rule, ...]
 
     def __post_init__(self) -> None:
-        """Raise ValueError for rules that choose nothing."""
+        """Raise ValueError for rules that choose nothing, whatever is asked."""
         for rule in self.rules:
             if not rule.models:
                 raise ValueError(f"the rule {rule.name!r} names no model")
+            if rule.ceiling_usd is not None and not rule.ceiling_usd >= 0:  # NaN neither
+                raise ValueError(f"the rule {rule.name!r} has the ceiling {rule.ceiling_usd:g}, 0 or more is wanted")
 
     @property
     def models(self) -> tuple[str, ...]:
@@ -127,6 +129,8 @@ def _read(paths: Iterable[Path]) -> Iterable[Policy]:
     for path in paths:
         try:
             policy = as_policy(yaml.safe_load(path.read_text(encoding="utf-8")))
+        except OSError as error:
+            raise SettingsError(f"policies/{path.name}: it cannot be read ({error.strerror})") from error
         except (yaml.YAMLError, ValueError) as error:
             raise SettingsError(f"policies/{path.name}: {' '.join(str(error).split())}") from error
         if policy.name != path.stem:

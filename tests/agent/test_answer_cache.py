@@ -15,6 +15,7 @@ from agent.runner import Runner
 from agent.settings import CacheSettings
 from core.errors import BackendError, ProviderError, ToolError
 from core.events import MessageDelta, TurnCompleted
+from core.flags import FlagContext
 from core.messages import AssistantMessage, Part, SystemMessage, UserMessage
 from core.models import ModelRequest, ToolSpec, Usage
 from core.ports import CachedAnswer, CacheLookup, CacheScope
@@ -306,6 +307,26 @@ async def test_an_answer_that_was_under_way_when_all_were_cleared_is_not_kept(be
     await first
     assert (await cached.ask()).cache == "miss"
     assert cached.writers[1].text == "New."
+
+
+@pytest.mark.parametrize(("tier", "states"), [("free", ["miss", "hit"]), ("premium", [None, None])])
+async def test_a_flag_switches_it_off_for_whom_it_says(bench: Bench, tier: str, states: list[str | None]) -> None:
+    contexts: list[FlagContext] = []
+
+    class Switch:
+        def text(self, key: str, context: FlagContext, default: str | None = None) -> str:
+            return tier
+
+        def boolean(self, key: str, context: FlagContext, default: bool | None = None) -> bool:
+            contexts.append(context)
+            return not (key == "cache" and context.get("tier") == "premium")
+
+    cached = CachedBench(bench, [Say("Ten.")], [Say("Ten.")])
+    switch: Any = Switch()
+    cached.caching = AnswerCaching(cached.answers, cached.tools, switch)
+    assert [(await cached.ask(locale="pt")).cache for _ in range(2)] == states
+    expected = {"tenant": "default", "user_id": "ana", "agent": "sales", "locale": "pt", "channel": "web"}
+    assert contexts[0] == {**expected, "tier": tier}
 
 
 async def test_who_stops_waiting_does_not_stop_the_others(bench: Bench) -> None:

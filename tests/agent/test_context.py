@@ -240,3 +240,15 @@ def test_the_last_step_is_told_that_there_are_no_more_tools() -> None:
 
     assert isinstance(messages[0], SystemMessage)
     assert messages[0].content.startswith("Be brief.\n\nYou can call no more tools now")
+
+
+def test_an_agents_file_that_is_no_text_is_the_operators_mistake(tmp_path: Path) -> None:
+    (tmp_path / "sales.yaml").write_bytes(b"\xff\xfe")
+    with pytest.raises(SettingsError, match=r"^sales\.yaml: it is not UTF-8$"):
+        load_agents(tmp_path)
+
+
+def test_so_is_one_that_cannot_be_read(tmp_path: Path) -> None:
+    (tmp_path / "sales.yaml").mkdir()
+    with pytest.raises(SettingsError, match=r"^sales\.yaml: it cannot be read"):
+        load_agents(tmp_path)

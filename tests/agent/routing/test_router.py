@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from core.errors import SettingsError, TurnLimit, UserError
 from core.experiments import Experiment, Variant
 from core.messages import Part
 from core.models import Usage
+from core.turns import TakenTurn
 from tests.agent.agent_support import taken
 
 PROVIDERS = {name: ScriptedProvider([], name=name) for name in ("scripted", "offline", "paid", "local")}
@@ -289,6 +291,12 @@ async def test_where_every_model_is_over_the_ceiling_none_is_called() -> None:
         pytest.param({"name": "p", "rules": [{"name": "r"}]}, "models", id="no_models_at_all"),
         pytest.param({"name": "p", "rules": [], "x": 1}, "x", id="an_unknown_field"),
         pytest.param([], "object", id="no_object"),
+        pytest.param(
+            {"name": "p", "rules": [{"name": "r", "models": ["a:b"], "ceiling_usd": -1}]}, "ceiling", id="below_nothing"
+        ),
+        pytest.param(
+            {"name": "p", "rules": [{"name": "r", "models": ["a:b"], "ceiling_usd": math.nan}]}, "ceiling", id="nan"
+        ),
     ],
 )
 def test_a_policy_that_is_none_is_refused_with_what_is_wrong(value: Any, words: str) -> None:
@@ -300,6 +308,58 @@ def test_a_broken_policy_file_is_the_operators_mistake(tmp_path: Path) -> None:
     (tmp_path / "bad.yaml").write_text("name: bad\nrules: 3\n")
     with pytest.raises(SettingsError, match=r"policies/bad\.yaml"):
         load_policies(tmp_path)
+
+
+def test_a_policys_file_that_cannot_be_read_too(tmp_path: Path) -> None:
+    (tmp_path / "bad.yaml").mkdir()
+    with pytest.raises(SettingsError, match=r"policies/bad\.yaml: it cannot be read"):
+        load_policies(tmp_path)
+
+
+@pytest.mark.parametrize(("ceiling", "expected"), [(0.0015, "paid:dear"), (0.001499, "local:free")])
+async def test_a_call_costs_its_context_and_all_its_output_and_may_cost_just_the_ceiling(
+    ceiling: float, expected: str
+) -> None:
+    rules = (Rule(name="r", models=("paid:dear", "local:free"), ceiling_usd=ceiling),)
+    route_by = router(policies={"c": Policy(name="c", rules=rules)}, pricing=PriceList())
+    of = agent(policy="c", context_tokens=1_000, max_output_tokens=500)
+    assert (await names(route_by, of))[0][0] == expected
+
+
+async def test_an_agent_without_tools_and_a_budget_that_runs_low_may_choose_the_model() -> None:
+    rules = (
+        Rule(name="poor", models=("local:poor",), when=When(budget_left_below_usd=1.0)),
+        Rule(name="plain", models=("local:plain",), when=When(tools=False)),
+    )
+
+    async def left(_: TakenTurn) -> int | None:
+        return 999_999
+
+    policies = {"b": Policy(name="b", rules=rules)}
+    assert (await names(router(policies=policies), agent(policy="b", tools=())))[1] == "policy:b/plain"
+    assert (await names(router(policies=policies), agent(policy="b", tools=("look",))))[1] == "default"
+    assert (await names(router(policies=policies, budget_left=left), agent(policy="b")))[1] == "policy:b/poor"
+
+
+async def test_nobody_is_asked_for_a_budget_or_a_language_that_no_rule_names() -> None:
+    async def never(_: Any) -> Any:
+        raise AssertionError("nobody wants to know")
+
+    route_by = router(policies={"p": POLICY}, budget_left=never, detect_language=never)
+    assert (await names(route_by, agent(policy="p")))[1] == "policy:p/short"
+
+
+async def test_flags_are_told_whose_turn_it_is() -> None:
+    contexts: list[Mapping[str, Any]] = []
+
+    class Listening(Flags):
+        def object(self, key: str, context: Mapping[str, Any]) -> Any:
+            contexts.append(context)
+            return super().object(key, context)
+
+    await names(router(flags=Listening(tier={"rui": "premium"})), agent(), user_id="rui", locale="pt-BR")
+    expected = {"tenant": "default", "user_id": "rui", "agent": "sales", "locale": "pt-BR", "channel": "web"}
+    assert contexts[0] == {**expected, "tier": "premium"}
 
 
 def test_a_policys_file_has_its_name(tmp_path: Path) -> None:
