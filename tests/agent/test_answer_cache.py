@@ -17,7 +17,7 @@ from core.errors import BackendError, ProviderError, ToolError
 from core.events import MessageDelta, TurnCompleted
 from core.flags import FlagContext
 from core.messages import AssistantMessage, Part, SystemMessage, UserMessage
-from core.models import ModelRequest, ToolSpec, Usage
+from core.models import Caller, ModelRequest, ToolSpec, Usage
 from core.ports import CachedAnswer, CacheLookup, CacheScope
 from core.turns import SessionRef, TakenTurn, TurnRecord
 from tests.agent.agent_support import Bench, FakeTools, FakeWriter, chooses, taken
@@ -329,6 +329,26 @@ async def test_a_flag_switches_it_off_for_whom_it_says(bench: Bench, tier: str, 
     assert contexts[0] == {**expected, "tier": tier}
 
 
+async def test_what_is_kept_is_what_the_whole_turn_cost_for_as_long_as_the_agent_says(bench: Bench) -> None:
+    cached = CachedBench(bench, [Call("look"), REPORT], [Say("Ten."), REPORT], ttl_s=7.0)
+    await cached.ask()
+    assert ((await cached.ask()).saved_microusd, cached.answers.ttl_s) == (50, 7.0)
+
+
+async def test_the_region_of_a_language_does_not_count(bench: Bench) -> None:
+    cached = CachedBench(bench, [Say("Dez.")])
+    await cached.ask(locale="pt-BR")
+    assert (await cached.ask(locale="pt-PT")).cache == "hit"
+
+
+async def test_who_waited_for_an_answer_that_was_found_gets_it(bench: Bench) -> None:
+    cached = CachedBench(bench, [Say("Ten."), REPORT])
+    await cached.ask()
+    records = await asyncio.gather(*(cached.ask() for _ in range(3)))
+    assert [record.saved_microusd for record in records] == [25, 25, 25]
+    assert cached.caching.answering == {}
+
+
 async def test_who_stops_waiting_does_not_stop_the_others(bench: Bench) -> None:
     until, reached = asyncio.Event(), asyncio.Event()
     cached = CachedBench(bench, [Pause(until, reached), Say("Ten.")])
@@ -377,6 +397,7 @@ async def test_a_call_that_is_tried_again_leaves_the_whole_answer(
 # ---------------------------------------------------------------- the digest
 
 LOOK = ToolSpec(name="look", title="Look", description="Looks.", parameters={"type": "object"})
+CALLER = Caller(tenant="acme", user_id="ana", session_id="s", turn_id="t", agent="sales", step=1)
 REQUEST = ModelRequest(
     model="", messages=(SystemMessage(content="Be brief."), UserMessage(content="How much?")), tools=(LOOK,)
 )
@@ -391,14 +412,25 @@ REQUEST = ModelRequest(
         ),
         pytest.param({"tools": ()}, id="tools"),
         pytest.param({"tools": (msgspec.structs.replace(LOOK, description="Sees."),)}, id="a_tools_description"),
+        pytest.param({"tools": (msgspec.structs.replace(LOOK, parameters={}),)}, id="a_tools_parameters"),
+        pytest.param(
+            {"messages": (UserMessage(content="WHO?"), REQUEST.messages[1])},
+            id="the_exact_words_of_what_was_asked_before",
+        ),
+        pytest.param({"caller": msgspec.structs.replace(CALLER, agent="other")}, id="the_agent"),
         pytest.param({"temperature": 0.1}, id="temperature"),
         pytest.param({"max_output_tokens": 5}, id="the_longest_answer"),
         pytest.param({"output_schema": {"type": "object"}}, id="the_answers_form"),
     ],
 )
 def test_all_that_an_answer_depends_on_is_in_its_digest(changed: dict[str, Any]) -> None:
-    other = msgspec.structs.replace(REQUEST, **changed)
-    assert digest_of(other, ("a:b",), "1") != digest_of(REQUEST, ("a:b",), "1")
+    before = REQUEST
+    if "caller" in changed:
+        before = msgspec.structs.replace(REQUEST, caller=CALLER)
+    elif isinstance(changed.get("messages", REQUEST.messages)[0], UserMessage):
+        before = msgspec.structs.replace(REQUEST, messages=(UserMessage(content="who?"), REQUEST.messages[1]))
+    other = msgspec.structs.replace(before, **changed)
+    assert digest_of(other, ("a:b",), "1") != digest_of(before, ("a:b",), "1")
 
 
 def test_so_are_models_and_the_datas_version() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from agent.answer_cache import AnswerCaching
 from agent.providers.scripted import Cut, Fail, Finish, Report, Say, ScriptedProvider
 from agent.settings import CacheSettings
 from core.errors import ProviderError
+from core.events import MessageReset
 from core.measurements import ModelAnswered
 from core.models import Usage
 from core.turns import Limits, TurnRecord
@@ -91,3 +93,15 @@ async def test_a_limit_of_the_turn_is_no_error_of_its_model(bench: Bench) -> Non
     record = await record_of(bench, [Say("x" * 4_000), Finish()])
     assert record.code == "budget_exceeded"
     assert [(one.outcome, one.code) for one in bench.measured.of(ModelAnswered)] == [("cancelled", None)]
+
+
+async def test_a_call_that_broke_is_booked_once_though_the_turn_is_stopped_before_the_next(bench: Bench) -> None:
+    provider = ScriptedProvider([[Say("Tw"), Fail(ProviderError("wait", retry_after_ms=5_000))]])
+    running = asyncio.create_task(bench.runner(provider).run(taken(), bench.writer))
+    await bench.writer.until(MessageReset)
+    assert bench.cancel is not None
+    bench.cancel("user")
+    record = await running
+    assert record is not None
+    assert (record.outcome, [step.finish_reason for step in record.steps]) == ("cancelled", ["failed"])
+    assert [one.outcome for one in bench.measured.of(ModelAnswered)] == ["error"]

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
+from agent.providers.scripted import Call, Say, ScriptedProvider
 from agent.settings import AgentConfig
-from core.errors import BackendError, TurnLimit
-from core.events import TurnFailed
-from core.turns import TakenTurn
-from tests.agent.agent_support import Bench, taken
+from core.errors import BackendError, StaleRun, TurnLimit
+from core.events import Event, TurnFailed
+from core.turns import JournalEntry, TakenTurn, ToolReturned
+from tests.agent.agent_support import Bench, FakeWriter, taken
 
 
 def failing(error: Exception) -> Any:
@@ -38,3 +41,20 @@ async def test_where_redis_is_away_meanwhile_the_turn_is_left_to_another_run(ben
     runner = bench.runner(choose_models=failing(BackendError("Redis is away")))
     assert await runner.run(taken(), bench.writer) is None
     assert bench.writer.events == []
+
+
+class Stale(FakeWriter):
+    """Another run has the turn: what a tool gave is refused, a moment after it was sent."""
+
+    async def append(self, events: Sequence[Event], journal: Sequence[JournalEntry] = ()) -> str | None:
+        if any(isinstance(entry, ToolReturned) for entry in journal):
+            for _ in range(50):
+                await asyncio.sleep(0)
+            raise StaleRun("another run goes on")
+        return await super().append(events, journal)
+
+
+async def test_a_run_that_lost_its_turn_calls_no_model_any_more(bench: Bench) -> None:
+    provider = ScriptedProvider([[Call("look")], [Say("never")]])
+    assert await bench.runner(provider).run(taken(), Stale()) is None
+    assert len(provider.requests) == 1
