@@ -359,7 +359,7 @@ async def test_an_answer_that_never_ends_is_given_up_whatever_comes() -> None:
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
-    provider = OpenAIProvider(api_key="k", base_url=f"http://127.0.0.1:{port}/v1", timeouts=Timeouts(total_s=0.3))
+    provider = OpenAIProvider(api_key="k", base_url=f"http://127.0.0.1:{port}/v1", timeouts=Timeouts(total_s=1.0))
 
     with pytest.raises(ProviderError) as caught:
         await ask(provider)

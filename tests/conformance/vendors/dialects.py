@@ -15,7 +15,8 @@ take only schemas whose every field is required.""",
     "openai-responses": """\
 The Responses API, with the same key and address. Nothing is stored at the vendor (`store: false`): a reasoning model's
 thoughts come encrypted, are kept with the step that they led to, and go back unchanged in their place, to the same
-model only; a model that does not reason is not asked for them. Calls are taken from whole items, known by their place
+model only; a model that does not reason is not asked for them, and a request that is refused for them goes once more
+without. Calls are taken from whole items, known by their place
 in the response. A wrapper that the models now and then call although nobody offered it (`multi_tool_use.parallel`) is
 unrolled into the calls that it holds; Chat Completions get the same. There is no `[DONE]`: a response that neither
 completed, failed nor was left incomplete is cut.""",
@@ -44,6 +45,7 @@ Any server that speaks Chat Completions, declared in `LLM_PROVIDERS`: vLLM, Groq
 llama.cpp, LM Studio and others. Its double answers each behaviour with another quirk that one of them was seen with:
 comments between events, every call at index 0, empty ids on later fragments, content as a list of parts, usage in any
 chunk or in none, finish reasons of their own or none at all, an error as a text, as a status in a stream, or without
-its wrapping.""",
+its wrapping. What came as `reasoning_content` before a call goes back with it, for DeepSeek and Kimi refuse the next
+request without it; `api.mistral.ai` gets other vendors' ids as the nine letters and digits that it takes.""",
 }
 """By the double's name, in Markdown."""
