@@ -127,6 +127,13 @@ async def test_fallbacks_may_be_set_while_it_runs() -> None:
     assert (await names(router(flags=flags), agent()))[0] == ["scripted:default", "local:one", "paid:two"]
 
 
+@pytest.mark.parametrize(
+    ("flag", "expected"), [([], []), ("local:one", ["offline:spare"])], ids=["none_at_all", "no_list"]
+)
+async def test_an_empty_list_of_fallbacks_is_none_and_a_word_is_no_list(flag: Any, expected: list[str]) -> None:
+    assert (await names(router(flags=Flags(fallbacks=flag)), agent()))[0] == ["scripted:default", *expected]
+
+
 async def test_a_variant_without_models_leaves_the_choice_and_is_an_exposure_all_the_same() -> None:
     control = Experiment(name="e", variants=(Variant(name="control"),))
     route = await router()(taken(), agent(experiment=control))
