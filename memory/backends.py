@@ -13,6 +13,7 @@ from core.ids import Ids, SystemIds
 from core.measurements import Measure, NoMeasure
 from core.ports import Budgets, Deliveries, EventLog, Feedbacks, Outbox, SessionStore, TurnQueue
 from memory.budgets.budgets import RedisBudgets
+from memory.budgets.days import Days
 from memory.connection import Database, running
 from memory.deliveries.deliveries import LEASE_MS as DELIVERY_LEASE_MS
 from memory.deliveries.deliveries import RedisDeliveries
@@ -87,7 +88,7 @@ async def open_memory(
         gate = Gate(database, ids)
         compactor = Compactor(gate, clock)
         outbox = RedisOutbox(database)
-        budgets = RedisBudgets(database, clock, measure)
+        budgets = RedisBudgets(database, Days(clock), measure)
         log = RedisEventLog(database, gate, hub, clock)
         queue = RedisTurnQueue(
             database,

@@ -12,7 +12,6 @@ from typing import Final
 from loguru import logger
 
 from core.budgets import BudgetKind, BudgetRefusal, BudgetStanding, Hold, Payer
-from core.clock import Clock
 from core.errors import BackendError
 from core.measurements import BudgetRefused, BudgetWarned, Measure
 from memory.budgets.days import Days
@@ -30,10 +29,10 @@ _Budget = tuple[BudgetKind, str, int]
 class RedisBudgets:
     """See `core.ports.Budgets`."""
 
-    def __init__(self, database: Database, clock: Clock, measure: Measure) -> None:
+    def __init__(self, database: Database, days: Days, measure: Measure) -> None:
         self._database = database
         self._keys = database.keys
-        self._days = Days(clock)
+        self._days = days
         self._measure = measure
 
     async def reserve(

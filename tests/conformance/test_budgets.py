@@ -12,6 +12,7 @@ from core.clock import SystemClock
 from core.measurements import BudgetRefused, BudgetWarned, Measurement
 from memory.backends import Memory
 from memory.budgets.budgets import RedisBudgets
+from memory.budgets.days import Days
 from memory.keys import user_key
 from tests.conformance.conftest import Nodes
 
@@ -243,7 +244,7 @@ async def test_what_was_never_settled_stays_counted(nodes: Nodes) -> None:
 
 async def test_a_warning_is_given_once_over_all_nodes(nodes: Nodes) -> None:
     told = Told()
-    adapters = [RedisBudgets(node.database, SystemClock(), told) for node in (nodes.one, nodes.two)]
+    adapters = [RedisBudgets(node.database, Days(SystemClock()), told) for node in (nodes.one, nodes.two)]
     who = payer(tenant_day=1_000, user_day=10_000)
 
     for number in range(20):
@@ -256,14 +257,14 @@ async def test_a_call_that_passes_two_thresholds_warns_of_the_higher(memory: Mem
     told = Told()
     who = payer(user_day=1_000)
 
-    await RedisBudgets(memory.database, SystemClock(), told).settle("call_1", who, actual_microusd=1_000)
+    await RedisBudgets(memory.database, Days(SystemClock()), told).settle("call_1", who, actual_microusd=1_000)
 
     assert told.warnings == [("user", 100)]
 
 
 async def test_the_first_call_that_too_little_is_left_for_warns_that_the_budget_is_reached(memory: Memory) -> None:
     told = Told()
-    budgets = RedisBudgets(memory.database, SystemClock(), told)
+    budgets = RedisBudgets(memory.database, Days(SystemClock()), told)
     who = payer(user_day=1_000)
     await budgets.settle("call_1", who, actual_microusd=700)
 
@@ -276,7 +277,7 @@ async def test_the_first_call_that_too_little_is_left_for_warns_that_the_budget_
 
 async def test_thresholds_are_the_limits_own(memory: Memory) -> None:
     told = Told()
-    budgets = RedisBudgets(memory.database, SystemClock(), told)
+    budgets = RedisBudgets(memory.database, Days(SystemClock()), told)
     limits = BudgetLimits(tenant_day_microusd=1_000, warn_at_percent=(10, 50))
     who = Payer(tenant="acme", user_id="ana", limits=limits)
 

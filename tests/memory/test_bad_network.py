@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from core.budgets import BudgetLimits, Hold, Payer
 from core.errors import BackendError
 from memory.backends import Memory, open_memory
 from tests.conformance.kit import (
@@ -241,3 +242,21 @@ async def test_a_pubsub_connection_that_falls_silent_is_replaced_and_nothing_is_
     await reader.until_seq(7, timeout_s=20)
     assert reader.seqs == [1, 2, 3, 4, 5, 6, 7]
     assert (await far.memory.log.attach(other, Reader())).seq == 0
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+async def test_money_whose_replies_are_lost_is_held_and_spent_once(far: Far, fault: Fault) -> None:
+    payer = Payer(tenant="acme", user_id="ana", limits=BudgetLimits(tenant_day_microusd=1_000))
+    budgets = far.memory.budgets
+
+    far.proxy.strike(fault, b"call-lost")
+    held = await budgets.reserve("call-lost", payer, need_microusd=100, want_microusd=100)
+    far.proxy.strike(fault, b"call-lost")
+    more = await budgets.extend("call-lost", payer, number=1, need_microusd=50, want_microusd=50)
+    far.proxy.strike(fault, b"call-lost")
+    await budgets.settle("call-lost", payer, actual_microusd=130)
+
+    assert far.proxy.struck == 3
+    assert (held, more) == (Hold(held_microusd=100), Hold(held_microusd=150))
+    [standing] = await budgets.standing(payer)
+    assert (standing.spent_microusd, standing.held_microusd) == (130, 0)
