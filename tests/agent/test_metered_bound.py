@@ -22,12 +22,11 @@ from memory.backends import Memory, open_memory
 from tests.servers import RedisServer, valkey_server
 
 TURNS = 100
-READ_TOKENS = 7
-"""What comes with one network read."""
+READ_TOKENS = 8
+"""What comes with one network read: 28 characters, so that the estimate of 3.5 characters a token is right."""
 ANSWER_TOKENS = 1_400
 MICROUSD_PER_TOKEN = 10
 """10 dollars a million: what the dearer models ask for."""
-CHARACTERS_PER_TOKEN = 3.5
 QUESTION = "quanto vendemos"
 
 
@@ -78,7 +77,7 @@ class Vendor:
             await asyncio.sleep(0)  # others' reads come between
             made += READ_TOKENS
             self.billed_tokens += READ_TOKENS
-            yield TextDelta(text="x" * int(READ_TOKENS * CHARACTERS_PER_TOKEN + 0.5))
+            yield TextDelta(text="x" * 28)
         usage = Usage(input=estimate_tokens(len(QUESTION)) + 4, output=self._hidden_tokens + made)
         yield UsageReported(usage=usage)
         yield ModelFinished(reason="stop")
@@ -162,8 +161,7 @@ async def test_100_turns_at_once_pass_a_budget_by_at_most_one_read_each(nodes: l
 
     ends = await all_at_once(providers_of(nodes, vendor, limits))
 
-    # The text of a read is rounded to whole characters, so a read may look one token more than it is.
-    bound = TURNS * (READ_TOKENS + 1) * MICROUSD_PER_TOKEN
+    bound = TURNS * READ_TOKENS * MICROUSD_PER_TOKEN
     counted, billed = await spent(nodes[0], limits), vendor.billed_microusd
     say(f"limit {limit} counted {counted} billed {billed} overshoot {max(counted, billed) - limit} of {bound}")
     assert "budget_exceeded" in ends
@@ -216,7 +214,7 @@ async def test_hidden_reasoning_that_was_seen_once_is_held_and_counted(nodes: li
 
     ends = await all_at_once(providers)
 
-    bound = TURNS * (READ_TOKENS + 1) * MICROUSD_PER_TOKEN
+    bound = TURNS * READ_TOKENS * MICROUSD_PER_TOKEN
     overshoot = vendor.billed_microusd - 1_500_000
     say(f"hidden, known: limit 1500000 billed {vendor.billed_microusd} overshoot {overshoot} of {bound}")
     assert first == ["completed"] * 2
