@@ -1,7 +1,7 @@
 """Every seam of Prosa: the architecture on one page. The docstrings are the contract; `tests/conformance` checks it.
 
-              Provider   Tools    Pricing
-                  \\        |       /
+              Provider   Tools   Pricing   Budgets
+                  \\        |       /   ____/
 SessionStore ─── TurnQueue ─── TurnWriter ─── Outbox ─── Books
       │                            │
     EventLog ◀──── append, publish ┘
