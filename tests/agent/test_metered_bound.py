@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from core.ids import SystemIds
 from core.messages import UserMessage
 from core.models import Caller, ModelEvent, ModelFinished, ModelRequest, TextDelta, Usage, UsageReported
 from memory.backends import Memory, open_memory
-from tests.servers import RedisServer, valkey_server
+from tests.servers import RedisServer
 
 TURNS = 100
 READ_TOKENS = 8
@@ -90,20 +90,14 @@ def say(line: str) -> None:
     sys.stdout.write(f"{line}\n")
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[RedisServer]:
-    with valkey_server("--maxmemory-policy", "noeviction") as running:
-        yield running
-
-
 @pytest.fixture
-async def nodes(server: RedisServer, tmp_path: Path) -> AsyncIterator[list[Memory]]:
-    with server.client() as client:
+async def nodes(valkey: RedisServer, tmp_path: Path) -> AsyncIterator[list[Memory]]:
+    with valkey.client() as client:
         client.flushall()
     async with AsyncExitStack() as stack:
         yield [
             await stack.enter_async_context(
-                open_memory(redis_url=server.url, data_dir=tmp_path, node=SystemIds().new("node"))
+                open_memory(redis_url=valkey.url, data_dir=tmp_path, node=SystemIds().new("node"))
             )
             for _ in range(2)
         ]
