@@ -202,15 +202,15 @@ async def test_hidden_reasoning_that_nobody_knew_of_is_bounded_by_the_output_lim
 
 async def test_hidden_reasoning_that_was_seen_once_is_held_and_counted(nodes: list[Memory]) -> None:
     vendor = Vendor(hidden_tokens=600)
-    limits = BudgetLimits(tenant_day_microusd=1_500_000)
+    limits = BudgetLimits(tenant_day_microusd=300_000)
     providers = providers_of(nodes, vendor, limits)
     first = await all_at_once(providers, turns=2)
 
     ends = await all_at_once(providers)
 
     bound = TURNS * READ_TOKENS * MICROUSD_PER_TOKEN
-    overshoot = vendor.billed_microusd - 1_500_000
-    say(f"hidden, known: limit 1500000 billed {vendor.billed_microusd} overshoot {overshoot} of {bound}")
+    overshoot = vendor.billed_microusd - 300_000
+    say(f"hidden, known: limit 300000 billed {vendor.billed_microusd} overshoot {overshoot} of {bound}")
     assert first == ["completed"] * 2
     assert "budget_exceeded" in ends
     assert overshoot <= bound

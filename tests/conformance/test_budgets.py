@@ -255,11 +255,12 @@ async def test_a_warning_is_given_once_over_all_nodes(nodes: Nodes) -> None:
 
 async def test_a_call_that_passes_two_thresholds_warns_of_the_higher(memory: Memory) -> None:
     told = Told()
-    who = payer(user_day=1_000)
+    limits = BudgetLimits(user_day_microusd=1_000, warn_at_percent=(50, 90, 10))
+    who = Payer(tenant="acme", user_id="ana", limits=limits)
 
-    await RedisBudgets(memory.database, Days(SystemClock()), told).settle("call_1", who, actual_microusd=1_000)
+    await RedisBudgets(memory.database, Days(SystemClock()), told).settle("call_1", who, actual_microusd=600)
 
-    assert told.warnings == [("user", 100)]
+    assert told.warnings == [("user", 50)]
 
 
 async def test_the_first_call_that_too_little_is_left_for_warns_that_the_budget_is_reached(memory: Memory) -> None:
