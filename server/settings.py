@@ -74,6 +74,9 @@ class Settings(BaseSettings):
     budget_zone: str = Field(
         "UTC", description="Time zone whose midnight ends a budget's day, such as `America/Sao_Paulo`."
     )
+    budget_unpriced: Literal["refuse", "allow"] = Field(
+        "refuse", description="Calls of models whose price is not known, where a budget holds: `refuse` or `allow`."
+    )
     agents_dir: Path = Field(Path("agents"), description="Folder of the agents' configuration, one YAML file each.")
     agent: str = Field("sales", description="The agent that answers where nothing else is asked for.")
     sales_database_url: str | None = Field(

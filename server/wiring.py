@@ -145,6 +145,7 @@ async def _parts(stack: AsyncExitStack, settings: Settings, extra_providers: Map
             counter=counter,
             clock=clock,
             ids=ids,
+            allow_unpriced=settings.budget_unpriced == "allow",
         )
         for name, provider in {**_providers(settings, ids), **extra_providers}.items()
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 
 import pytest
 from loguru import logger
@@ -175,16 +176,37 @@ async def test_where_no_budget_applies_redis_is_not_asked(
     assert provider.name == vendor.name
 
 
-async def test_a_model_whose_price_nobody_knows_is_called_and_said_so_once(memory: Memory) -> None:
-    limits = BudgetLimits(user_day_microusd=0)
+@pytest.fixture
+def lines() -> Iterator[list[str]]:
+    """What is logged."""
+    logged: list[str] = []
+    sink = logger.add(lambda line: logged.append(str(line)), format="{message}")
+    yield logged
+    logger.remove(sink)
+
+
+async def test_a_model_whose_price_nobody_knows_cannot_be_used_under_a_budget(memory: Memory, lines: list[str]) -> None:
+    vendor = ScriptedProvider([[Say("a")]])
+    limits = BudgetLimits(user_day_microusd=100_000)
+    provider = metered(memory, vendor, limits, pricing=Unknown())
+
+    for _ in range(2):
+        with pytest.raises(TurnLimit, match="not known here") as error:
+            await read(provider)
+
+    assert error.value.code == "budget_exceeded"
+    assert vendor.requests == []
+    assert sum("budget.price_unknown" in line for line in lines) == 1
+
+
+async def test_where_the_operator_allows_it_a_model_without_a_price_is_called(memory: Memory, lines: list[str]) -> None:
     vendor = ScriptedProvider([[Say("a")], [Say("b")]])
-    provider = metered(memory, vendor, limits, pricing=Unknown(), budgets=Away(memory, after=0))
-    lines: list[str] = []
-    sink = logger.add(lambda line: lines.append(str(line)), format="{message}")
+    limits = BudgetLimits(user_day_microusd=0)
+    budgets = Away(memory, after=0)
+    provider = metered(memory, vendor, limits, pricing=Unknown(), budgets=budgets, allow_unpriced=True)
 
     await read(provider)
     await read(provider)
-    logger.remove(sink)
 
     assert len(vendor.requests) == 2
     assert sum("budget.price_unknown" in line for line in lines) == 1
