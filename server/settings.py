@@ -66,10 +66,16 @@ class Settings(BaseSettings):
         None, description="YAML or JSON with prices of your own, by model and tenant (`metrics/price_file.py`)."
     )
     budget_tenant_day_usd: float | None = Field(
-        None, ge=0, description="US dollars that each tenant's model calls may cost in a day. Unset: no limit."
+        None,
+        ge=0,
+        le=1_000_000_000,
+        description="US dollars that each tenant's model calls may cost in a day. Unset: no limit.",
     )
     budget_user_day_usd: float | None = Field(
-        None, ge=0, description="US dollars that each user's model calls may cost in a day. Unset: no limit."
+        None,
+        ge=0,
+        le=1_000_000_000,
+        description="US dollars that each user's model calls may cost in a day. Unset: no limit.",
     )
     budget_zone: str = Field(
         "UTC", description="Time zone whose midnight ends a budget's day, such as `America/Sao_Paulo`."
