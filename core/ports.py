@@ -133,7 +133,7 @@ class Budgets(Protocol):
     from then on. Where Redis loses its last second (a crash), that second's spending is lost too.
 
     Each method is one script and one round trip, raises BackendError, and may be repeated: the same `call_id` (for
-    `extend`, with the same `number`) changes nothing twice and gets the first answer.
+    `extend`, with the same `number`) changes nothing twice and is answered as the call was last.
     """
 
     async def reserve(

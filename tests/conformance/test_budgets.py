@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 import redis
+from loguru import logger
 
 from core.budgets import BudgetLimits, BudgetRefusal, BudgetStanding, Hold, Payer
 from core.clock import SystemClock
@@ -251,6 +252,20 @@ async def test_a_warning_is_given_once_over_all_nodes(nodes: Nodes) -> None:
         await adapters[number % 2].settle(f"call_{number}", who, actual_microusd=45)
 
     assert told.warnings == [("tenant", 80)]
+
+
+async def test_a_warning_is_one_line_in_the_log_that_says_whose_budget_it_is(nodes: Nodes) -> None:
+    lines: list[dict[str, object]] = []
+    sink = logger.add(lambda line: lines.append({"event": line.record["message"], **line.record["extra"]}))
+    who = payer("ana", tenant_day=100_000_000, user_day=1_000_000)
+
+    for number in range(4):
+        await [nodes.one, nodes.two][number % 2].budgets.settle(f"call_{number}", who, actual_microusd=210_000)
+    logger.remove(sink)
+
+    [line] = [line for line in lines if line["event"] == "budget.warned"]
+    whose = {"kind": "user", "tenant": "acme", "user_id": "ana"}
+    assert line == {"event": "budget.warned", **whose, "percent": 80, "limit_usd": 1.0, "zone": "UTC"}
 
 
 async def test_a_call_that_passes_two_thresholds_warns_of_the_higher(memory: Memory) -> None:
