@@ -141,6 +141,7 @@ class _Priced:
     def __init__(self, pricing: Pricing, provider: str, request: ModelRequest, tenant: str, input_tokens: int) -> None:
         self._pricing, self._provider, self._model, self._tenant = pricing, provider, request.model, tenant
         self.input_tokens = input_tokens
+        self.is_limited = request.max_output_tokens is not None
         self.most_output = request.max_output_tokens or WHOLE_TOKENS
         self.input_microusd = self.cost(Usage(input=input_tokens))
         self.whole_microusd = self._with_output(self.most_output)
@@ -211,7 +212,7 @@ class _Call:
 
     async def settle(self) -> None:
         """At what was reported, else at the estimate. What cannot be settled stays held until the day ends."""
-        cost = self._priced.cost(self.usage.usage)
+        cost = self._priced.cost(self.usage.usage) if self.usage.began else 0
         try:
             await self._budgets.settle(self._call_id, self._payer, actual_microusd=cost)
         except BackendError as error:
@@ -243,9 +244,11 @@ class _Call:
 
     def _hold(self, held_microusd: int, used_microusd: int) -> None:
         self._held_microusd = held_microusd
+        if self._priced.is_limited and held_microusd >= self._priced.whole_microusd:
+            self._next_look = sys.maxsize  # the vendor ends it there, however our estimate counts
+            return
         self._look_at_the_end(used_microusd)
-        if held_microusd < self._priced.whole_microusd:  # else the vendor's own limit comes first
-            self._next_look -= _AHEAD_TOKENS
+        self._next_look -= _AHEAD_TOKENS
 
     def _look_at_the_end(self, used_microusd: int) -> None:
         self._next_look = self.usage.output_tokens + self._priced.output_for(self._held_microusd - used_microusd)

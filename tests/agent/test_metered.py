@@ -212,6 +212,28 @@ async def test_where_the_operator_allows_it_a_model_without_a_price_is_called(me
     assert sum("budget.price_unknown" in line for line in lines) == 1
 
 
+async def test_an_answer_that_is_held_whole_is_not_cut_by_an_estimate_that_is_too_high(memory: Memory) -> None:
+    limits = BudgetLimits(user_day_microusd=2 * (INPUT + 200))
+    script = [Say(TOKEN) for _ in range(150)]  # looks like 300 tokens, and is 200: all that was asked for
+    vendor = ScriptedProvider([[*script, Report(Usage(input=INPUT, output=200))]])
+    provider = metered(memory, vendor, limits, budgets=Away(memory, after=1))  # nothing more is asked of Redis
+
+    events = await read(provider, request(max_output_tokens=200))
+
+    assert len(events) == 152
+
+
+async def test_an_answer_without_a_limit_of_its_own_goes_on_past_what_was_held_first(memory: Memory) -> None:
+    limits = BudgetLimits(user_day_microusd=100_000)
+    vendor = ScriptedProvider([[Say(TOKEN) for _ in range(3_000)]])
+    provider = metered(memory, vendor, limits)
+
+    await read(provider, request(max_output_tokens=None))
+    await provider.settled()
+
+    assert await spent_and_held(memory, limits) == [(INPUT + 6_000, 0)]
+
+
 async def test_tools_are_part_of_what_is_held(memory: Memory) -> None:
     limits = BudgetLimits(user_day_microusd=100_000)
     tool = ToolSpec(name="t" * 7, title="t", description="d" * 68, parameters={"type": "object"})  # 93 characters

@@ -13,7 +13,15 @@ from core.clock import FakeClock, SystemClock
 from core.errors import BackendError, ProviderError, TurnLimit
 from core.models import ModelRequest, Usage
 from memory.backends import Memory
+from tests.agent.agent_support import FlatPrice
 from tests.agent.metered_support import INPUT, TOKEN, Away, metered, read, request, spent_and_held, texts
+
+
+class ByTheRequest(FlatPrice):
+    """Some vendors charge for each request too."""
+
+    def cost_microusd(self, provider: str, model: str, usage: Usage, *, tenant: str | None = None) -> int:
+        return 500 + usage.input + usage.output
 
 
 async def test_a_call_that_breaks_off_is_paid_as_far_as_it_came(memory: Memory) -> None:
@@ -46,7 +54,7 @@ async def test_what_the_vendor_refuses_costs_nothing(memory: Memory) -> None:
         def stream(self, request: ModelRequest):  # type: ignore[no-untyped-def, override]
             raise ProviderError("too many requests", status=429)
 
-    provider = metered(memory, Refusing([]), limits)
+    provider = metered(memory, Refusing([]), limits, pricing=ByTheRequest())
 
     with pytest.raises(ProviderError):
         await read(provider)
