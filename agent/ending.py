@@ -69,6 +69,7 @@ def _turn_end(run: Run, finish: Finish, by: CancelledBy) -> TurnEnd:
                 ttft_ms=ttft_ms(run),
                 model=model if named else None,
                 provider=provider if named else None,
+                from_cache=run.cache is not None and run.cache.state == "hit",
                 steps=len(run.model_calls),
                 tools=tuple(use.name for use in tool_uses(run)),
             )
@@ -199,6 +200,11 @@ def turn_record(run: Run, finish: Finish) -> TurnRecord:
         messages=(*turn.input.messages, *_shown_message(run, finish)),
         retry_of=turn.input.retry_of,
         context_size=calls[-1].context_size if calls else 0,
+        route=run.route.reason if run.route is not None else None,
+        experiment=run.route.experiment if run.route is not None else None,
+        variant=run.route.variant if run.route is not None else None,
+        cache=run.cache.state if run.cache is not None else None,
+        saved_microusd=run.cache.saved_microusd if run.cache is not None else 0,
         trace_id=trace_id(turn.input.turn_id),
     )
 
@@ -240,8 +246,9 @@ def served_by(run: Run) -> tuple[str | None, str | None]:
     """Provider and model of the last call; before any, of the one that would be called."""
     if uses := run.uses:
         return uses[-1].provider, uses[-1].model
-    if run.choices:
-        return run.choices[0].provider.name, run.choices[0].model
+    if run.route is not None:
+        first = run.route.candidates[0]
+        return first.provider.name, first.model
     return None, None
 
 

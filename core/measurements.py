@@ -25,13 +25,14 @@ class ToolRan(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ModelAnswered(msgspec.Struct, frozen=True, kw_only=True):
-    """A model call ended; `outcome` is a finish reason, or `error`."""
+    """A model call ended; `outcome` is a finish reason, or `error`; `code` that error's, where it is known."""
 
     provider: str
     model: str
     outcome: str
     duration_ms: int
     ttft_ms: int | None
+    code: str | None = None
 
 
 class TurnRejected(msgspec.Struct, frozen=True, kw_only=True):
@@ -101,6 +102,18 @@ class Measure(Protocol):
     def emit(self, measurement: Measurement) -> None:
         """Count one fact."""
         ...
+
+
+class Measures:
+    """Gives each measurement to several."""
+
+    def __init__(self, *takers: Measure) -> None:
+        self._takers = takers
+
+    def emit(self, measurement: Measurement) -> None:
+        """Count one fact everywhere."""
+        for taker in self._takers:
+            taker.emit(measurement)
 
 
 class NoMeasure:

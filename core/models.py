@@ -45,6 +45,8 @@ class ToolSpec(msgspec.Struct, frozen=True, kw_only=True):
     timeout_s: float = 20.0
     output_cap: int = 16_000
     """Characters of a result that go to the model; the rest is cut with a note."""
+    cacheable: bool = False
+    """Its result depends on its arguments and on data whose version it can tell, and on nothing else."""
     titles: dict[str, str] = {}
     """The title in other languages, by the first part of a BCP 47 tag, such as `pt`."""
 

@@ -9,7 +9,7 @@ SessionStore ─── TurnQueue ─── TurnWriter ─── Outbox ───
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Literal, Protocol
 
@@ -18,8 +18,9 @@ import msgspec
 from core.budgets import BudgetRefusal, BudgetStanding, Hold, Payer
 from core.errors import ProsaError
 from core.events import Event
+from core.flags import Evaluation, Flag, FlagChange, FlagContext, FlagEdit
 from core.messages import Message, ModelMessage
-from core.models import ModelEvent, ModelRequest, ToolSpec, Usage
+from core.models import ModelEvent, ModelRequest, RoutedEvent, ToolSpec, Usage
 from core.turns import (
     ApprovalAsked,
     ApprovalState,
@@ -67,6 +68,23 @@ class Provider(Protocol):
         ...
 
 
+class RoutedProvider(Protocol):
+    """A provider, or wrappers around one that route its calls (`agent/routing`): the same contract, and more events.
+
+    Every `Provider` is one.
+    """
+
+    name: str
+
+    def stream(self, request: ModelRequest) -> AbstractAsyncContextManager[AsyncIterator[RoutedEvent]]:
+        """As `Provider.stream`; a CallBegan comes before each call where somebody routes."""
+        ...
+
+    async def close(self) -> None:
+        """Free what it holds, and what is wrapped."""
+        ...
+
+
 class ToolContext(msgspec.Struct, frozen=True, kw_only=True):
     """Who a tool works for; its rights come from here, never from what the model says."""
 
@@ -106,6 +124,52 @@ class Tools(Protocol):
 
     async def call(self, name: str, arguments: dict[str, Any], context: ToolContext) -> ToolOutcome:
         """Run a tool with checked arguments, at most `ToolSpec.timeout_s`. Raises ToolError."""
+        ...
+
+    async def data_version(self, names: Iterable[str]) -> str:
+        """What the data behind the cacheable ones of these tools is at now: another text where it may have changed.
+
+        Raises ToolError where that cannot be told.
+        """
+        ...
+
+
+class CacheScope(msgspec.Struct, frozen=True, kw_only=True):
+    """Whose question it is, and whose questions may be answered by it."""
+
+    tenant: str
+    user_id: str
+    shared: bool = False
+    """Every user of the tenant; else this user only."""
+
+
+class CachedAnswer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """An answer that was given once, with what it cost then."""
+
+    text: str
+    provider: str
+    model: str
+    cost_microusd: int
+    turn_id: str
+
+
+class AnswerCache(Protocol):
+    """Answers by the digest of all that they depend on. Raises BackendError where it is away."""
+
+    async def get(self, scope: CacheScope, digest: str) -> CachedAnswer | None:
+        """The answer of that digest, where there is one that has not expired."""
+        ...
+
+    async def put(self, scope: CacheScope, digest: str, answer: CachedAnswer, ttl_s: float) -> None:
+        """Keep an answer for `ttl_s` seconds."""
+        ...
+
+    async def clear(self, tenant: str) -> None:
+        """Forget all answers of a tenant, from now on and on all nodes."""
+        ...
+
+    async def forget(self, tenant: str, user_id: str) -> None:
+        """Delete all answers to this user's questions, shared ones too."""
         ...
 
 
@@ -569,6 +633,17 @@ class Times(msgspec.Struct, frozen=True, kw_only=True):
     p99: float | None
 
 
+class CacheStats(msgspec.Struct, frozen=True, kw_only=True):
+    """What the cache of answers did; a turn whose answer was not looked for counts nowhere."""
+
+    hits: int
+    misses: int
+    hit_rate: float | None
+    """Hits of all that was looked for; None where nothing was."""
+    saved_microusd: int
+    """What the answers that were given again had cost when they were made."""
+
+
 class Stats(msgspec.Struct, frozen=True, kw_only=True):
     """What `GET /api/v1/stats` answers."""
 
@@ -578,6 +653,7 @@ class Stats(msgspec.Struct, frozen=True, kw_only=True):
     cost_microusd: int
     ttft_ms: Times
     duration_ms: Times
+    cache: CacheStats
     users: tuple[UserStats, ...]
 
 
@@ -612,6 +688,131 @@ class Books(Protocol):
 
     async def ready(self) -> bool:
         """Whether SQL answers."""
+        ...
+
+
+# ---------------------------------------------------------------- what changes at run time
+
+
+class Flags(Protocol):
+    """Feature flags as their readers see them: from memory, in microseconds, never failing.
+
+    A key is one of `core/flag_catalog.py`. Each method gives the default (None: the catalogue's) where nobody has set
+    the flag for such a context, or where its value is of another kind. Objects are shared: do not change them.
+    """
+
+    def boolean(self, key: str, context: FlagContext, default: bool | None = None) -> bool:
+        """A flag that is on or off."""
+        ...
+
+    def text(self, key: str, context: FlagContext, default: str | None = None) -> str:
+        """A flag that is a string."""
+        ...
+
+    def number(self, key: str, context: FlagContext, default: float | None = None) -> float:
+        """A flag that is a number."""
+        ...
+
+    def object(self, key: str, context: FlagContext, default: Any = None) -> Any:
+        """A flag that is a JSON object or a list."""
+        ...
+
+    def details(self, key: str, context: FlagContext) -> Evaluation:
+        """The value with reason, variant and the version of the flag; a default where nobody has set it."""
+        ...
+
+
+class FlagStore(Protocol):
+    """The live flags, alike on all nodes soon after a change; kept while Redis is away, put back where it lost any."""
+
+    def of(self, scope: str) -> Mapping[str, Flag]:
+        """What is set in a scope (a tenant, or ALL_TENANTS), by key; from memory."""
+        ...
+
+    async def change(self, scope: str, edits: Sequence[FlagEdit], principal: Principal) -> Sequence[Flag]:
+        """Set flags of one scope, all or none, with a record for the audit; gives them as they are now.
+
+        They are in force on this node when this returns. Edits are checked already. Raises UserError with status 409
+        where a version is not the expected one, BackendError where Redis is away (the change may have been made).
+        """
+        ...
+
+    async def refresh(self) -> int:
+        """Read now what has changed, and put back what Redis lacks; gives how many flags that were. On a timer anyway.
+
+        Raises BackendError.
+        """
+        ...
+
+    async def restore(self, flags: Sequence[Flag]) -> int:
+        """Take over flags that are newer than the live ones, here and in Redis; gives how many were put back there."""
+        ...
+
+    def on_change(self, call: Callable[[frozenset[str]], None]) -> None:
+        """Call `call(keys)` whenever flags of these keys changed on this node; must not block."""
+        ...
+
+
+class FlagBooks(Protocol):
+    """The flags in SQL, which outlive Redis, and who changed them."""
+
+    async def flags(self) -> Sequence[Flag]:
+        """All flags of all scopes, those that were taken back included."""
+        ...
+
+    async def audit(self, scope: str, *, key: str | None, before_ms: int | None, limit: int) -> Sequence[FlagChange]:
+        """Changes in a scope, the newest first; `key` narrows it to one flag, `before_ms` to what is older."""
+        ...
+
+
+BreakerState = Literal["closed", "open", "half_open"]
+
+
+class ModelStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """How a model has done on one node since it started; times are of its latest calls."""
+
+    model: str
+    """`provider:model`."""
+    breaker: BreakerState
+    """Whether it is called: `open` means that it is left alone for a while."""
+    calls: int = 0
+    errors: int = 0
+    last_error: str | None = None
+    """An error code; `unknown` where the measurement told none."""
+    last_error_ms: int | None = None
+    last_call_ms: int | None = None
+    ttft_ms_p50: float | None = None
+    """Over the latest calls (at most 500) that gave a token; None: there were none."""
+    ttft_ms_p95: float | None = None
+
+
+class ModelStatuses(Protocol):
+    """What this node knows of the models that it called."""
+
+    def statuses(self) -> Sequence[ModelStatus]:
+        """One of each model that was called, by name."""
+        ...
+
+
+class NodeStatuses(msgspec.Struct, frozen=True, kw_only=True):
+    """How models do on one node, as it said at `at_ms` (Unix milliseconds)."""
+
+    node_id: str
+    node: str
+    """The process's name in logs."""
+    at_ms: int
+    models: tuple[ModelStatus, ...]
+
+
+class StatusBoard(Protocol):
+    """Where nodes tell one another how models do on them; for people, not for decisions."""
+
+    async def tell(self, node_id: str, name: str, models: Sequence[ModelStatus]) -> None:
+        """Say how models do on a node; it replaces what the node said before, and is kept for a minute."""
+        ...
+
+    async def all(self) -> Sequence[NodeStatuses]:
+        """What all nodes said within the last minute, by their ids."""
         ...
 
 
