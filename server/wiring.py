@@ -175,7 +175,7 @@ async def _parts(stack: AsyncExitStack, settings: Settings, extra_providers: Map
             allow_unpriced=settings.budget_unpriced == "allow",
         )
         breakers[name] = Breaker(metered)
-        stack.push_async_callback(provider.close)
+        stack.push_async_callback(metered.close)  # what ended last is settled first, while Redis is still there
     figures = ModelFigures(clock, breaker_of(breakers))
     router = Router(
         breakers,
