@@ -20,16 +20,19 @@ class Script(msgspec.Struct, frozen=True, kw_only=True):
     """SHA1 in hex, by which EVALSHA names it."""
     promises: bool = False
     """With `accepted` or `duplicate` it promises that something is kept: by FSYNC_BEFORE_OK, on the disk."""
+    gathers: bool = False
+    """One call does what several would: after the instance, of each how many arguments it has, and those. The reply is
+    a list of theirs, and what is wrong with one does not touch the others."""
 
 
-def _load(path: str, *shared: str, promises: bool = False) -> Script:
+def _load(path: str, *shared: str, promises: bool = False, gathers: bool = False) -> Script:
     files = [*(f"lua/{name}.lua" for name in ("base", *shared)), f"{path}.lua"]
     text = b"\n".join((_FOLDER / file).read_bytes() for file in files)
     digest = sha1(text, usedforsecurity=False).hexdigest().encode()
-    return Script(name=path, text=text, digest=digest, promises=promises)
+    return Script(name=path, text=text, digest=digest, promises=promises, gathers=gathers)
 
 
-APPEND: Final = _load("event_log/append", "events")
+APPEND: Final = _load("event_log/append", "events", gathers=True)
 END: Final = _load("event_log/end", "events", "ready", "history", "deliveries")
 READ: Final = _load("event_log/read")
 VIEW: Final = _load("event_log/view")
