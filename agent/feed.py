@@ -65,6 +65,7 @@ class Feed:
         """When the message's first text was given, in Unix milliseconds."""
         self.failure: Exception | None = None
         self._turn, self._writer, self._clock, self._ids, self._ticker = turn, writer, clock, ids, ticker
+        self._session_id = turn.session.session_id
         self._on_cancel, self._on_failure = on_cancel, on_failure
         self._loop = asyncio.get_running_loop()
         self._texts: list[str] = []  # the message so far, without what gathers
@@ -224,10 +225,6 @@ class Feed:
         return left
 
     # ------------------------------------------------------------ below
-
-    @property
-    def _session_id(self) -> str:
-        return self._turn.session.session_id
 
     def _begin_message(self) -> None:
         self.message_id = self._ids.new("msg")

@@ -31,15 +31,15 @@ class LinkLost(Exception):
 class Call:
     """A script that somebody calls. `future` gets the reply, or why there is none; when it is done, nobody waits.
 
-    `size` (bytes, roughly) is asked for of a script that gathers. A link that tells it something must not fail by it:
-    neither `answered` nor `failed` raises.
+    `size` (bytes, roughly) is asked for of a script that gathers. A link must not fail by what it tells a call: none of
+    the methods raises.
     """
 
     __slots__ = ("arguments", "future", "gives_up_at", "partition_prefix", "retry", "script", "size")
 
     def __init__(
         self,
-        future: asyncio.Future[Any],
+        loop: asyncio.AbstractEventLoop,
         script: Script,
         prefix: str,
         arguments: Sequence[Argument],
@@ -47,7 +47,7 @@ class Call:
         retry: bool,
         size: int = 0,
     ) -> None:
-        self.future = future
+        self.future: asyncio.Future[Any] = loop.create_future()
         self.script = script
         self.partition_prefix = prefix
         self.arguments = arguments
@@ -64,6 +64,9 @@ class Call:
         """None comes."""
         if not self.future.done():
             self.future.set_exception(error)
+
+    def answered_with(self, calls: Sequence[Call]) -> None:
+        """All calls of a command were told their replies, this one, the first of them, too."""
 
 
 class Command:
@@ -108,6 +111,7 @@ class Command:
             return
         for call, part in zip(self.calls, reply, strict=True):
             call.answered(part)
+        self.calls[0].answered_with(self.calls)
 
     def failed(self, error: Exception) -> None:
         """None comes, for none of them."""

@@ -139,10 +139,6 @@ class Database:
         sent = self._writes.call(script, prefix, arguments, patience_s=WRITE_PATIENCE_S, retry=True)
         return _reply(script, sent)
 
-    def future(self) -> asyncio.Future[Any]:
-        """One for a call that is to be sent."""
-        return self._writes.future()
-
     def send(self, call: Call) -> None:
         """Put one of a run's idempotent writes on its way, over the same connection. It is told what comes of it."""
         self._writes.send(call, patience_s=WRITE_PATIENCE_S)

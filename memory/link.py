@@ -76,13 +76,9 @@ class Link:
         With `retry` it is sent again, in its order, where the connection was lost before the reply came; else the
         future gets LinkLost then.
         """
-        call = Call(self.future(), script, prefix, arguments, retry=retry)
+        call = Call(self._loop or asyncio.get_running_loop(), script, prefix, arguments, retry=retry)
         self.send(call, patience_s=patience_s)
         return call.future
-
-    def future(self) -> asyncio.Future[Any]:
-        """One for a call that is to be sent."""
-        return (self._loop or asyncio.get_running_loop()).create_future()
 
     def send(self, call: Call, *, patience_s: float) -> None:
         """The same for a call that its caller has made."""

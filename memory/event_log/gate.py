@@ -8,7 +8,6 @@ rebase wins, by its old epoch and instance.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
@@ -39,6 +38,8 @@ class Gate:
         self._database = database
         self._keys = database.keys
         self._ids = ids
+        self.send: Callable[[Call], None] = database.send
+        """Put one of a run's writes on its way, as `write`; what is checked there is left to the call."""
 
     async def call(self, script: Script, session: SessionRef, *arguments: Argument) -> Reply:
         """Run a script whose ARGV[2] is the session; give its reply, whatever its status but the following.
@@ -56,14 +57,6 @@ class Gate:
     def prefix_of(self, session: SessionRef) -> str:
         """The beginning of the session's keys."""
         return self._keys.prefix(self._keys.of(session.session_id))
-
-    def future(self) -> asyncio.Future[Any]:
-        """One for a call that is to be sent."""
-        return self._database.future()
-
-    def send(self, call: Call) -> None:
-        """Put one of a run's writes on its way, as `write`; what is checked there is left to the call."""
-        self._database.send(call)
 
     async def _checked(
         self,

@@ -41,12 +41,12 @@ _GONE: Final = "the session is not there any more"
 class _Append(Call):
     """An append under way. Its reply is read where it comes in: a coroutine for each would cost more than that."""
 
-    __slots__ = ("_take", "attempts_left", "batch", "began_s", "beginning_anew", "events")
+    __slots__ = ("_writer", "attempts_left", "batch", "began_s", "beginning_anew", "events", "is_written")
 
     def __init__(
         self,
-        take: Callable[[_Append, Reply], None],
-        future: asyncio.Future[Any],
+        writer: RedisTurnWriter,
+        loop: asyncio.AbstractEventLoop,
         prefix: str,
         arguments: Sequence[Argument],
         *,
@@ -55,22 +55,28 @@ class _Append(Call):
         events: int,
         began_s: float,
     ) -> None:
-        super().__init__(future, APPEND, prefix, arguments, retry=True, size=size)
-        self._take = take
+        super().__init__(loop, APPEND, prefix, arguments, retry=True, size=size)
+        self._writer = writer
         self.batch = batch
         self.events = events
         self.began_s = began_s
+        self.is_written = False
         self.attempts_left = ATTEMPTS - 1
         self.beginning_anew: asyncio.Task[None] | None = None
 
     def answered(self, reply: Any) -> None:
         """The reply came."""
         if not self.future.done():
-            self._take(self, reply)
+            self._writer.take(self, reply)
 
     def failed(self, error: Exception) -> None:
         """None comes."""
         super().failed(why_not(APPEND, error))
+
+    def answered_with(self, calls: Sequence[Call]) -> None:
+        """All appends of one round trip are measured at once."""
+        events = sum(call.events for call in calls if isinstance(call, _Append) and call.is_written)
+        self._writer.measure(events, self.began_s)
 
 
 class RedisTurnWriter:
@@ -89,7 +95,10 @@ class RedisTurnWriter:
         self._clock = clock
         self._gate = gate
         self._turn = turn
+        self._loop = asyncio.get_running_loop()
         self._prefix = gate.prefix_of(turn.session)
+        run = (turn.session.session_id, turn.input.turn_id, str(turn.fence), turn.nonce, turn.epoch)
+        self._run = tuple(part.encode() for part in run)
         self._measure = measure
         self._ends = ends
         self._ended = ended
@@ -100,13 +109,13 @@ class RedisTurnWriter:
         """Append events and journal entries, together. Gives who cancelled the turn, or None."""
         bodies = [JSON.encode(event) for event in events]
         entries, prompt = self._apart(journal) if journal else ((), ())
-        turn, batch = self._turn, self._batch + 1
-        run = (turn.session.session_id, turn.input.turn_id, turn.fence, turn.nonce, batch, turn.epoch)
+        batch = self._batch + 1
+        session_id, turn_id, fence, nonce, epoch = self._run
         append = _Append(
-            self._take,
-            self._gate.future(),
+            self,
+            self._loop,
             self._prefix,
-            (*run, len(bodies), *bodies, len(entries), *entries, *prompt),
+            (session_id, turn_id, fence, nonce, batch, epoch, len(bodies), *bodies, len(entries), *entries, *prompt),
             size=sum(map(len, bodies)) + sum(map(len, entries)) + sum(map(len, prompt)),
             batch=batch,
             events=len(bodies),
@@ -115,17 +124,21 @@ class RedisTurnWriter:
         self._gate.send(append)
         return append.future
 
-    def _take(self, append: _Append, reply: Reply) -> None:
+    def take(self, append: _Append, reply: Reply) -> None:
         """The reply to an append came: say so to whoever waits for it, or begin the log anew and append again."""
         try:
             if not self._has_answered(reply):
                 self._begin_anew(append)
                 return
             self._check(APPEND, append.batch, reply)
-            self._measure.emit(LogAppended(events=append.events, seconds=self._clock.monotonic_s() - append.began_s))
+            append.is_written = True
             append.future.set_result(reply[3].decode() or None)
         except Exception as error:  # noqa: BLE001 - it is the link that calls, and it must not fail by one run's reply
             append.future.set_exception(error)
+
+    def measure(self, events: int, began_s: float) -> None:
+        """So many events were appended by one call of the script, by whichever runs."""
+        self._measure.emit(LogAppended(events=events, seconds=self._clock.monotonic_s() - began_s))
 
     def _has_answered(self, reply: Reply) -> bool:
         try:
