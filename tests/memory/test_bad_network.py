@@ -77,6 +77,24 @@ async def test_an_append_whose_reply_is_lost_is_applied_once(far: Far, fault: Fa
 
 
 @pytest.mark.parametrize("fault", FAULTS)
+async def test_appends_of_many_runs_whose_one_reply_is_lost_are_each_applied_once(far: Far, fault: Fault) -> None:
+    sessions = [await open_session(far.memory, f"user-{number}") for number in range(10)]
+    for session in sessions:
+        await far.memory.queue.submit(said(session))
+    turns = await far.memory.queue.take(10)
+    writers = [far.memory.queue.writer(turn) for turn in turns]
+    far.proxy.strike(fault, b"once-only")
+
+    for text in ("once-only", "next"):
+        appends = [writer.append([delta(turn, "m", text)]) for turn, writer in zip(turns, writers, strict=True)]
+        await asyncio.gather(*appends)
+
+    assert far.proxy.struck == 1
+    for session in sessions:
+        assert (await far.memory.sessions.view(session)).seq == 5
+
+
+@pytest.mark.parametrize("fault", FAULTS)
 async def test_an_end_whose_reply_is_lost_is_applied_once(far: Far, fault: Fault) -> None:
     session = await open_session(far.memory)
     await far.memory.queue.submit(said(session))
@@ -207,7 +225,7 @@ async def test_a_write_waits_out_a_short_absence_of_redis(memory: Memory, server
     await memory.queue.submit(said(session))
     turn = await take_one(memory)
     server.pause()
-    writing = asyncio.create_task(memory.queue.writer(turn).append([delta(turn, "m", "patient")]))
+    writing = asyncio.ensure_future(memory.queue.writer(turn).append([delta(turn, "m", "patient")]))
     await asyncio.sleep(3.5)
 
     server.resume()
