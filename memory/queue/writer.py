@@ -95,7 +95,7 @@ class RedisTurnWriter:
         self._clock = clock
         self._gate = gate
         self._turn = turn
-        self._loop = asyncio.get_running_loop()
+        self._loop: asyncio.AbstractEventLoop | None = None  # kept: asking for it costs a system call in Python 3.11
         self._prefix = gate.prefix_of(turn.session)
         run = (turn.session.session_id, turn.input.turn_id, str(turn.fence), turn.nonce, turn.epoch)
         self._run = tuple(part.encode() for part in run)
@@ -109,11 +109,12 @@ class RedisTurnWriter:
         """Append events and journal entries, together. Gives who cancelled the turn, or None."""
         bodies = [JSON.encode(event) for event in events]
         entries, prompt = self._apart(journal) if journal else ((), ())
+        loop = self._loop = self._loop or asyncio.get_running_loop()
         batch = self._batch + 1
         session_id, turn_id, fence, nonce, epoch = self._run
         append = _Append(
             self,
-            self._loop,
+            loop,
             self._prefix,
             (session_id, turn_id, fence, nonce, batch, epoch, len(bodies), *bodies, len(entries), *entries, *prompt),
             size=sum(map(len, bodies)) + sum(map(len, entries)) + sum(map(len, prompt)),
