@@ -19,8 +19,7 @@ _RULES: Final = tuple(
         ("feed: deltas gathered", r"\(agent/(feed|model_step)"),
         (
             "append: writer and link",
-            r"Link\.(call|send|_write)|(packed|joined|gathered|pack|_pack_call) \(memory/"
-            r"|memory/queue/writer|server/handing_on",
+            r"Link\.(call|send|_write)|(packed|joined|gathered|pack\w*) \(|queue/writer|handing_on",
         ),
         ("Redis' replies", r"\(memory/(link|commands|fsync|event_log/gate)"),
         ("hearing the log", r"\(memory/event_log/hub|\(redis/|\(hiredis/"),
