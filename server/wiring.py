@@ -21,7 +21,7 @@ from agent.providers.offline import OfflineProvider
 from agent.providers.openai import OPENAI_URL, OpenAIProvider
 from agent.replay_journal import document as replayed
 from agent.routing.breaker import Breaker
-from agent.routing.policy import load_policies
+from agent.routing.policy import Policy, load_policies
 from agent.routing.router import Router
 from agent.runner import Runner
 from agent.settings import AgentConfig, load_agents
@@ -92,6 +92,7 @@ class _Parts:
     tools: Tools
     today: date | None
     counter: TokenCounter
+    policies: Mapping[str, Policy]
     router: Router
     pricing: Pricing
     node_id: str
@@ -162,12 +163,13 @@ async def _parts(stack: AsyncExitStack, settings: Settings, extra_providers: Map
     pricing, figures = ListedPricing(clock), ModelFigures(clock, breaker_of(breakers))
     catalog = routing_catalog(lambda names: router.check(names))  # noqa: PLW0108 - it is made below, with these flags
     flags = stack.enter_context(open_feature_flags(memory.flags, catalog, node_id))
+    policies = load_policies(settings.agents_dir / "policies")
     router = Router(
         breakers,
         settings.model,
         settings.llm_fallbacks,
         agents=agents,
-        policies=load_policies(settings.agents_dir / "policies"),
+        policies=policies,
         flags=flags,
         pricing=pricing,
     )
@@ -182,6 +184,7 @@ async def _parts(stack: AsyncExitStack, settings: Settings, extra_providers: Map
         tools=tools,
         today=today,
         counter=TokenCounter(cache_dir=settings.data_dir / "tokens"),
+        policies=policies,
         router=router,
         pricing=pricing,
         node_id=node_id,
@@ -225,6 +228,7 @@ def _node(parts: _Parts) -> Node:
             store=parts.memory.flags,
             books=parts.flag_books,
             agents=parts.agents,
+            policies=parts.policies,
             check_model=parts.router.candidate,
             pricing=parts.pricing,
             statuses=parts.statuses,

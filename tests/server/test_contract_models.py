@@ -31,10 +31,14 @@ def agents_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("agents")
     more = {
         "sales": "",
-        "own": "model: openai:gpt-4o-mini\nfallbacks: [scripted:double, scripted:spare]",
+        "own": "model: openai:gpt-4o-mini\nfallbacks: [scripted:double, scripted:spare]\npolicy: cheap\n"
+        "experiment: {name: e, variants: [{name: a, models: [scripted:double]}, {name: b, models: [scripted:arm]}]}",
     }
     for name, lines in more.items():
         (folder / f"{name}.yaml").write_text(AGENT.format(name=name, more=lines))
+    (folder / "policies").mkdir()
+    policy = "name: cheap\nrules: [{name: all, models: [scripted:ruled]}]"
+    (folder / "policies" / "cheap.yaml").write_text(policy)
     return folder
 
 
@@ -75,7 +79,9 @@ async def test_the_models_of_server_fallbacks_and_agents_are_offered(globex: htt
 
     assert {name: offer["used_by"] for name, offer in offered.items()} == {
         "openai:gpt-4o-mini": ["agent:own"],
-        "scripted:double": ["server", "agent:own:fallback"],
+        "scripted:arm": ["agent:own:experiment"],
+        "scripted:double": ["server", "agent:own:fallback", "agent:own:experiment"],
+        "scripted:ruled": ["agent:own:policy"],
         "scripted:spare": ["fallback", "agent:own:fallback"],
     }
     assert [name for name, offer in offered.items() if offer["default"]] == ["scripted:double"]
@@ -140,7 +146,7 @@ async def test_the_more_particular_selection_comes_first_and_the_last_one_counts
     [
         pytest.param({"model": "nobody:model"}, "there is no provider 'nobody'", id="provider"),
         pytest.param({"model": "gpt"}, "not written as provider:model", id="no_provider"),
-        pytest.param({"model": "scripted:unheard"}, "there are: openai:gpt-4o-mini, scripted:double, ", id="model"),
+        pytest.param({"model": "scripted:unheard"}, "there are: openai:gpt-4o-mini, scripted:arm, ", id="model"),
         pytest.param({"model": "openai:unheard"}, "neither set up here nor on the price list", id="priced"),
         pytest.param({"model": "scripted:double", "agent": "x"}, "there are: own, sales", id="agent"),
         pytest.param({"model": "scripted:double", "user_id": ""}, "user_id", id="user"),
