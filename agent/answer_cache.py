@@ -27,7 +27,7 @@ from agent.settings import AgentConfig, CacheSettings
 from core.errors import BackendError, ToolError
 from core.messages import ModelMessage, UserMessage
 from core.models import CallBegan, ModelFinished, ModelRequest, RoutedEvent, TextDelta, Usage, UsageReported
-from core.ports import AnswerCache, CachedAnswer, CacheScope, RoutedProvider, Tools
+from core.ports import AnswerCache, CachedAnswer, CacheScope, Flags, RoutedProvider, Tools
 from core.turns import TakenTurn, ToolReturned
 
 _FORM: Final = 1
@@ -36,10 +36,13 @@ _ENDS: Final = " \t\n?!.…"
 
 
 class AnswerCaching:
-    """The cache as all runs of a process share it, with the questions that are being answered now."""
+    """The cache as all runs of a process share it, with the questions that are being answered now.
 
-    def __init__(self, cache: AnswerCache, tools: Tools) -> None:
-        self.cache, self.tools = cache, tools
+    The flag `cache` switches it off, for whom it says.
+    """
+
+    def __init__(self, cache: AnswerCache, tools: Tools, flags: Flags | None = None) -> None:
+        self.cache, self.tools, self._flags = cache, tools, flags
         self.answering: dict[tuple[CacheScope, str], asyncio.Future[CachedAnswer | None]] = {}
 
     def turn(self, turn: TakenTurn, agent: AgentConfig, route: Route) -> TurnCache | None:
@@ -49,11 +52,16 @@ class AnswerCaching:
         """
         asked = turn.input
         has_parts = not isinstance(asked.content, str) and any(part.type != "text" for part in asked.content)
-        if agent.cache is None or asked.retry_of is not None or has_parts:
+        if agent.cache is None or asked.retry_of is not None or has_parts or not self._is_on(turn, agent):
             return None
         scope = CacheScope(tenant=turn.session.tenant, user_id=turn.session.user_id, shared=agent.cache.public)
         models = tuple(f"{one.provider.name}:{one.model}" for one in route.candidates)
         return TurnCache(self, scope, agent.cache, models)
+
+    def _is_on(self, turn: TakenTurn, agent: AgentConfig) -> bool:
+        session = turn.session
+        context = {"tenant": session.tenant, "user_id": session.user_id, "agent": agent.name}
+        return self._flags is None or self._flags.boolean("cache", context)
 
 
 class TurnCache:

@@ -68,6 +68,20 @@ class OutboxRecorded(msgspec.Struct, frozen=True, kw_only=True):
     waiting: int
 
 
+class BudgetWarned(msgspec.Struct, frozen=True, kw_only=True):
+    """A daily budget reached a threshold, told once over all nodes; `kind` is `tenant` or `user`."""
+
+    kind: str
+    percent: int
+
+
+class BudgetRefused(msgspec.Struct, frozen=True, kw_only=True):
+    """A model call, or more of one, was refused by a budget. `only_held`: what other calls hold stood in the way."""
+
+    kind: str
+    only_held: bool
+
+
 Measurement = (
     TurnEnded
     | ToolRan
@@ -77,6 +91,8 @@ Measurement = (
     | RunningTurnsChanged
     | LogAppended
     | OutboxRecorded
+    | BudgetWarned
+    | BudgetRefused
 )
 
 

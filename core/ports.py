@@ -15,6 +15,7 @@ from typing import Any, Literal, Protocol
 
 import msgspec
 
+from core.budgets import BudgetRefusal, BudgetStanding, Hold, Payer
 from core.errors import ProsaError
 from core.events import Event
 from core.flags import Evaluation, Flag, FlagChange, FlagContext, FlagEdit
@@ -175,8 +176,62 @@ class AnswerCache(Protocol):
 class Pricing(Protocol):
     """What tokens cost."""
 
-    def cost_microusd(self, provider: str, model: str, usage: Usage) -> int:
-        """The price in millionths of a dollar; 0 where the model costs nothing or its price is not known."""
+    def cost_microusd(self, provider: str, model: str, usage: Usage, *, tenant: str | None = None) -> int:
+        """The price in millionths of a dollar; 0 where the model costs nothing or its price is not known.
+
+        `tenant`: whose own prices go before those of all.
+        """
+        ...
+
+    def is_known(self, provider: str, model: str, *, tenant: str | None = None) -> bool:
+        """Whether a cost of 0 means that the model is free; False: nobody knows what it costs."""
+        ...
+
+
+class Budgets(Protocol):
+    """What tenants and users may spend in a day, over all nodes.
+
+    A day is that of the limits' time zone (UTC, unless they say another), and it is Redis' clock that says which. A
+    call belongs to the day on which it was reserved, however long it lasts. What was reserved and never settled,
+    because its process died, stays counted until that day ends. A limit that is set in the middle of a day counts
+    from then on. Where Redis loses its last second (a crash), that second's spending is lost too.
+
+    Each method is one script and one round trip, raises BackendError, and may be repeated: the same `call_id` (for
+    `extend`, with the same `number`) changes nothing twice and gets the first answer.
+    """
+
+    async def reserve(
+        self, call_id: str, payer: Payer, *, need_microusd: int, want_microusd: int
+    ) -> Hold | BudgetRefusal:
+        """Hold money for a call before it is made: `want` while half of each budget is left after it, else `need`.
+
+        Refused where `need` does not fit into each of the payer's budgets beside what is spent and held.
+        """
+        ...
+
+    async def extend(
+        self, call_id: str, payer: Payer, *, number: int, need_microusd: int, want_microusd: int
+    ) -> Hold | BudgetRefusal:
+        """Hold more for a call that is under way: `want`, or all that is left where that is less, but not below `need`.
+
+        `number` counts the call's extensions from 1. A refusal leaves the call what it held. A call that is not known
+        (Redis lost it) is reserved for; one that was settled holds nothing and gets `Hold(held_microusd=0)`.
+        """
+        ...
+
+    async def settle(self, call_id: str, payer: Payer, *, actual_microusd: int) -> None:
+        """Put what a call cost in the place of what it holds; counted even where it is more, or nothing was held.
+
+        Warns, once over all nodes for each budget, threshold and day.
+        """
+        ...
+
+    async def standing(self, payer: Payer) -> Sequence[BudgetStanding]:
+        """Where the payer's budgets of today are: that of the tenant, then that of the user, where there is a limit."""
+        ...
+
+    async def forget(self, tenant: str, user_id: str) -> None:
+        """Delete what is counted for a user; what the tenant spent stays. Calls under way count for the tenant only."""
         ...
 
 

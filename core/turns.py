@@ -89,6 +89,10 @@ class ModelCalled(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True,
     context_size: int = 0
     prompt: tuple[ModelMessage, ...] = ()
     """The messages that were sent, where `keep_prompt`; private."""
+    estimated: bool = False
+    """Whether `usage` was counted because the vendor did not report it."""
+    priced: bool = True
+    """False: nobody knows what the model costs, and `cost_microusd` is 0."""
     broken: tuple[StepUse, ...] = ()
     """The step's calls that broke off before this one, for the books: a later run that goes on knows what they cost."""
 
@@ -190,6 +194,10 @@ class StepUse(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     duration_ms: int
     ttft_ms: int | None = None
     finish_reason: FinishReason = "stop"
+    estimated: bool = False
+    """Whether `usage` was counted because the vendor did not report it (it broke off, or never does)."""
+    priced: bool = True
+    """False: nobody knows what the model costs, and `cost_microusd` is 0. A model that is free is priced."""
 
 
 class TurnRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="kind", tag="turn"):

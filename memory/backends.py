@@ -11,7 +11,8 @@ import msgspec
 from core.clock import Clock, SystemClock
 from core.ids import Ids, SystemIds
 from core.measurements import Measure, NoMeasure
-from core.ports import AnswerCache, Deliveries, EventLog, Feedbacks, Outbox, SessionStore, TurnQueue
+from core.ports import AnswerCache, Budgets, Deliveries, EventLog, Feedbacks, Outbox, SessionStore, TurnQueue
+from memory.budgets.budgets import RedisBudgets
 from memory.cache.answers import RedisAnswers
 from memory.connection import Database, running
 from memory.deliveries.deliveries import LEASE_MS as DELIVERY_LEASE_MS
@@ -46,6 +47,7 @@ class Memory(msgspec.Struct, frozen=True, kw_only=True):
     flags: LiveFlags
     statuses: RedisStatusBoard
     answers: AnswerCache
+    budgets: Budgets
     database: Database
     redis_url: str
     """Where Redis is; for the embedded one its unix socket."""
@@ -92,6 +94,7 @@ async def open_memory(
         gate = Gate(database, ids)
         compactor = Compactor(gate, clock)
         outbox, answers = RedisOutbox(database), RedisAnswers(database)
+        budgets = RedisBudgets(database, clock, measure)
         log = RedisEventLog(database, gate, hub, clock)
         queue = RedisTurnQueue(
             database,
@@ -124,7 +127,7 @@ async def open_memory(
                 gate,
                 ids,
                 Merging(database, gate, due_ms=merge_due_ms),
-                Erasing(database, outbox, answers, sweep_after_ms=sweep_after_ms),
+                Erasing(database, outbox, answers, budgets, sweep_after_ms=sweep_after_ms),
             ),
             log=log,
             queue=queue,
@@ -134,6 +137,7 @@ async def open_memory(
             flags=flags,
             statuses=RedisStatusBoard(database),
             answers=answers,
+            budgets=budgets,
             database=database,
             redis_url=url,
         )

@@ -104,7 +104,7 @@ class FlagService:
         return [self._answer(principal, self._catalog[key]) for key in sorted(self._catalog)]
 
     def one(self, principal: Principal, key: str, whom: FlagContext | None = None) -> FlagAnswer:
-        """One flag, as it is for `whom` (of the principal's tenant). Raises UserError `unauthorized`, `not_found`."""
+        """One flag, as it is for `whom` (attributes; the tenant is the principal's). Raises as `all`; `not_found`."""
         require_service(principal, "see and set flags")
         return self._answer(principal, known_flag(self._catalog, key), whom)
 

@@ -1,4 +1,4 @@
-"""The composition root: builds everything with plain constructors. The only file that names concrete adapters."""
+"""The composition root: builds all with plain constructors. Only it and, for models, `vendors.py` name adapters."""
 
 from __future__ import annotations
 
@@ -17,10 +17,9 @@ from starlette.routing import BaseRoute
 
 from agent.answer_cache import AnswerCaching
 from agent.budget import TokenCounter
-from agent.providers.offline import OfflineProvider
-from agent.providers.openai import OPENAI_URL, OpenAIProvider
 from agent.replay_journal import document as replayed
 from agent.routing.breaker import Breaker
+from agent.routing.metered import Metered
 from agent.routing.policy import Policy, load_policies
 from agent.routing.router import Router
 from agent.runner import Runner
@@ -37,6 +36,7 @@ from memory.backends import Memory, open_memory
 from memory.flags.open_feature import open_feature_flags
 from metrics.logs import mask_prompt
 from metrics.model_figures import ModelFigures
+from metrics.price_file import load_prices
 from metrics.pricing import ListedPricing
 from metrics.prometheus import Prometheus
 from metrics.recorder import Recorder, RefusedRecords
@@ -55,6 +55,7 @@ from server.model_statuses import ClusterStatuses, breaker_of
 from server.node import Node
 from server.openapi import openapi
 from server.outbound import Transport
+from server.routing import budget_left, language_of, limits_by_flags
 from server.routing_flags import routing_catalog
 from server.sessions import Sessions
 from server.settings import Settings
@@ -66,6 +67,7 @@ from server.transports.pages import Pages
 from server.transports.rest import Rest
 from server.transports.sse import EventStream
 from server.transports.websocket import WebSocketDoor
+from server.vendors import build_providers
 from server.worker import Worker
 from tools import Registry
 from tools.builtin.last_values import LastValuesFile
@@ -156,14 +158,26 @@ async def _parts(stack: AsyncExitStack, settings: Settings, extra_providers: Map
     flag_books = SqlFlags(books.engine)
     await restore_flags(memory.flags, flag_books)
     tools, today = await stack.enter_async_context(_tools(settings, clock))
-    providers = {**_providers(settings, ids), **extra_providers}
-    for provider in providers.values():
-        stack.push_async_callback(provider.close)
-    breakers = {name: Breaker(provider) for name, provider in providers.items()}
-    pricing, figures = ListedPricing(clock), ModelFigures(clock, breaker_of(breakers))
+    pricing = ListedPricing(clock, None if settings.prices_file is None else load_prices(settings.prices_file))
     catalog = routing_catalog(lambda names: router.check(names))  # noqa: PLW0108 - it is made below, with these flags
     flags = stack.enter_context(open_feature_flags(memory.flags, catalog, node_id))
     policies = load_policies(settings.agents_dir / "policies")
+    counter = TokenCounter(cache_dir=settings.data_dir / "tokens")
+    limits_for = limits_by_flags(flags, settings.budget_limits)
+    breakers: dict[str, Breaker] = {}
+    for name, provider in {**build_providers(settings, ids), **extra_providers}.items():
+        metered = Metered(
+            provider,
+            budgets=memory.budgets,
+            limits_for=limits_for,
+            pricing=pricing,
+            counter=counter,
+            clock=clock,
+            ids=ids,
+        )
+        breakers[name] = Breaker(metered)
+        stack.push_async_callback(provider.close)
+    figures = ModelFigures(clock, breaker_of(breakers))
     router = Router(
         breakers,
         settings.model,
@@ -172,6 +186,9 @@ async def _parts(stack: AsyncExitStack, settings: Settings, extra_providers: Map
         policies=policies,
         flags=flags,
         pricing=pricing,
+        budget_left=budget_left(memory.budgets, limits_for),
+        detect_language=language_of,
+        missing=settings.missing,
     )
     return _Parts(
         settings=settings,
@@ -183,9 +200,9 @@ async def _parts(stack: AsyncExitStack, settings: Settings, extra_providers: Map
         memory=memory,
         tools=tools,
         today=today,
-        counter=TokenCounter(cache_dir=settings.data_dir / "tokens"),
         policies=policies,
         router=router,
+        counter=counter,
         pricing=pricing,
         node_id=node_id,
         catalog=catalog,
@@ -306,7 +323,7 @@ def _worker(parts: _Parts) -> Worker:
         reference_date=parts.today,
         on_cancel=queue.on_cancel,
         mask=mask_prompt,
-        caching=AnswerCaching(parts.memory.answers, parts.tools),
+        caching=AnswerCaching(parts.memory.answers, parts.tools, parts.flags),
     )
 
     async def run_turn(turn: TakenTurn) -> None:
@@ -325,14 +342,6 @@ def _worker(parts: _Parts) -> Worker:
         drain_s=parts.settings.drain_s,
         hand_on=hand_on,
     )
-
-
-def _providers(settings: Settings, ids: Ids) -> dict[str, Provider]:
-    providers: dict[str, Provider] = {"offline": OfflineProvider(ids=ids)}
-    if settings.openai_api_key is not None or settings.openai_base_url is not None:
-        key = settings.openai_api_key.get_secret_value() if settings.openai_api_key is not None else ""
-        providers["openai"] = OpenAIProvider(api_key=key, base_url=settings.openai_base_url or OPENAI_URL)
-    return providers
 
 
 def _public_config(settings: Settings, agent: AgentConfig) -> dict[str, Any]:

@@ -21,7 +21,10 @@ from core.errors import ProviderError
 
 _MONEY: Final = frozenset({"insufficient_quota", "credit_balance_exhausted", "billing_hard_limit_reached"})
 """Codes of status 429 that no waiting heals: somebody has to pay (OpenAI's error codes, read 2026-10)."""
-_TOO_LONG: Final = frozenset({"context_length_exceeded", "string_above_max_length", "request_too_large"})
+_TOO_LONG: Final = frozenset(
+    {"context_length_exceeded", "string_above_max_length", "request_too_large", "exceed_context_size_error"}
+)
+"""The last one is llama.cpp's."""
 _BLOCKED: Final = frozenset({"content_filter", "content_policy_violation"})
 _RETRYABLE_CODES: Final = frozenset(
     {"rate_limit_exceeded", "slow_down", "server_error", "server_is_overloaded", "overloaded_error", "timeout"}
@@ -32,12 +35,14 @@ def error_of_status(provider: str, status: int, body: Any, headers: Mapping[str,
     """The error of an HTTP answer that is not 2xx. `body` is its JSON, or its `error` object, or anything."""
     error = _inner(body)
     code = _code(error)
-    if status == 429 and code in _MONEY:
-        return out_of_money(provider, code, status=status)
+    if status == 402 or (status == 429 and code in _MONEY):
+        return out_of_money(provider, code or str(status), status=status)
+    if status == 403 and _was_flagged(error):
+        return blocked(provider, status)
+    if status == 404 or code == "model_not_found":  # 400 from the Responses API, 403 where a project may not use it
+        return model_unknown(provider, model, status)
     if status in (401, 403):
         return key_refused(provider, status)
-    if status == 404:
-        return model_unknown(provider, model)
     if (known := _by_code(provider, code, error, status)) is not None:
         return known
     return answered(provider, status, _detail(code, error), retry_after_ms=retry_after_ms(headers))
@@ -52,8 +57,15 @@ def error_in_stream(provider: str, body: Any) -> ProviderError:
     if (known := _by_code(provider, code, error, None)) is not None:
         return known
     status = _status(error)
-    retryable = status is None or is_retryable(status) or code in _RETRYABLE_CODES
+    unknown = status is None and not code.startswith("invalid_")
+    retryable = unknown or (status is not None and is_retryable(status)) or code in _RETRYABLE_CODES
     return broke_off(provider, code or (str(status) if status else ""), retryable=retryable, status=status)
+
+
+def is_reasoning_refused(body: Any) -> bool:
+    """Whether the body of a status 400 says that encrypted reasoning cannot be read, or not be asked for."""
+    error = _inner(body)
+    return _code(error) == "invalid_encrypted_content" or "encrypted content" in str(error.get("message", "")).lower()
 
 
 def _by_code(provider: str, code: str, error: Mapping[str, Any], status: int | None) -> ProviderError | None:
@@ -73,6 +85,12 @@ def _inner(body: Any) -> Mapping[str, Any]:
         inner = body.get("error", body)
         return inner if isinstance(inner, dict) else {"message": str(inner)}
     return {"message": body} if isinstance(body, str) else {}
+
+
+def _was_flagged(error: Mapping[str, Any]) -> bool:
+    """OpenRouter's moderation: 403, and what was found (openrouter.ai/docs, errors)."""
+    metadata = error.get("metadata")
+    return isinstance(metadata, dict) and "flagged_input" in metadata
 
 
 def _code(error: Mapping[str, Any]) -> str:

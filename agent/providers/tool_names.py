@@ -31,6 +31,10 @@ class ToolNames:
         """The name at the vendor; also of a tool that the request does not offer, such as one of the history's."""
         return self._sent.get(name) or safe_name(name)
 
+    def offers(self, sent: str) -> bool:
+        """Whether a tool was offered under this name."""
+        return sent in self._own
+
     def own(self, sent: str) -> str:
         """Our name for what a model called; what we never sent stays as it is, for the answer to the model."""
         return self._own.get(sent, sent)

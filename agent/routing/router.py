@@ -53,7 +53,7 @@ class NoFlags:
 
 BudgetLeft = Callable[[TakenTurn], Awaitable[int | None]]
 """What is left of the tightest budget that a turn's calls are paid from, in micro-dollars; None: there is none."""
-Detect = Callable[[str], str | None]
+Detect = Callable[[str], Awaitable[str | None]]
 """A text's language, as the first part of a BCP 47 tag; None: not certain."""
 
 
@@ -71,12 +71,15 @@ async def _no_budget(_: TakenTurn) -> int | None:
     return None
 
 
-def _no_language(_: str) -> str | None:
+async def _no_language(_: str) -> str | None:
     return None
 
 
 class Router:
-    """Chooses models. Raises SettingsError at its making where a default, an agent's policy or experiment cannot be."""
+    """Chooses models. Raises SettingsError at its making where a default, an agent's policy or experiment cannot be.
+
+    `missing`: what to do to have other providers, by their names, such as "set GEMINI_API_KEY".
+    """
 
     def __init__(
         self,
@@ -90,10 +93,12 @@ class Router:
         pricing: Pricing | None = None,
         budget_left: BudgetLeft = _no_budget,
         detect_language: Detect = _no_language,
+        missing: Mapping[str, str] | None = None,
     ) -> None:
         self._providers, self._default, self._fallbacks = providers, default, tuple(fallbacks)
         self._policies, self._flags, self._pricing = policies or {}, flags or NoFlags(), pricing
         self._budget_left, self._detect_language = budget_left, detect_language
+        self._missing = missing or {}
         self._check_settings(agents or {})
 
     async def __call__(self, turn: TakenTurn, agent: AgentConfig) -> Route:
@@ -122,7 +127,9 @@ class Router:
         provider = self._providers.get(provider_name)
         if provider is None:
             known = ", ".join(sorted(self._providers))
-            raise UserError(f"model: there is no provider {provider_name!r} here; there are: {known}.")
+            todo = self._missing.get(provider_name)
+            hint = f" To have it, {todo} where the server runs." if todo is not None else ""
+            raise UserError(f"model: there is no provider {provider_name!r} here; there are: {known}.{hint}")
         return Candidate(provider=provider, model=model)
 
     def check(self, names: Iterable[str]) -> None:
@@ -185,7 +192,7 @@ class Router:
         language = None
         if policy.asks_language:
             said = (turn.input.locale or "").partition("-")[0].lower()
-            language = said or self._detect_language(asked.content)
+            language = said or await self._detect_language(asked.content)
         return Facts(
             tier=context["tier"],
             characters=len(asked.content),

@@ -38,7 +38,7 @@
 --   ca:<digest>:<generation> STRING  an answer that may be given again
 --   cg:<tenant>  STRING  how often the tenant's answers were cleared   cu:<user>   ZSET the keys of the answers to
 --                        a user's questions, by when they expire in ms
---   and those of `deliveries.lua` and `flags.lua`
+--   and those of `deliveries.lua`, `budgets.lua` and `flags.lua`
 -- Channels: ch:<session>, control, node:<node>, flags.
 local TAG = KEYS[1]
 local INSTANCE = ARGV[1]

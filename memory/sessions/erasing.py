@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from core.ports import AnswerCache
+from core.ports import AnswerCache, Budgets
 from core.turns import Erasure, SessionRef
 from memory.connection import Database
 from memory.keys import user_key
@@ -25,12 +25,19 @@ class Erasing:
     """`SessionStore.erase`, `due_erasures` and `swept`."""
 
     def __init__(
-        self, database: Database, outbox: RedisOutbox, answers: AnswerCache, *, sweep_after_ms: int = SWEEP_AFTER_MS
+        self,
+        database: Database,
+        outbox: RedisOutbox,
+        answers: AnswerCache,
+        budgets: Budgets,
+        *,
+        sweep_after_ms: int = SWEEP_AFTER_MS,
     ) -> None:
         self._database = database
         self._keys = database.keys
         self._outbox = outbox
         self._answers = answers
+        self._budgets = budgets
         self._sweep_after_ms = sweep_after_ms
 
     async def erase(self, tenant: str, user_id: str) -> tuple[SessionRef, ...]:
@@ -40,6 +47,7 @@ class Erasing:
         await self._answers.forget(tenant, user_id)
         ids, merged_into = ([value.decode() for value in reply[start::2]] for start in (2, 3))
         await self._erase_sessions(tenant, user_id, dict(zip(ids, merged_into, strict=True)))
+        await self._budgets.forget(tenant, user_id)
         await self._database.call(ERASE_DONE, self._keys.of(user), user, *ids)
         return tuple(SessionRef(session_id=each, tenant=tenant, user_id=user_id) for each in ids)
 
@@ -57,6 +65,7 @@ class Erasing:
         """See `core.ports.SessionStore.swept`."""
         await self._answers.forget(erasure.tenant, erasure.user_id)
         await self._erase_sessions(erasure.tenant, erasure.user_id, dict.fromkeys(erasure.session_ids, ""))
+        await self._budgets.forget(erasure.tenant, erasure.user_id)
         user = user_key(erasure.tenant, erasure.user_id)
         await self._database.call(ERASE_DONE, self._keys.of(user), user, *erasure.session_ids)
         await self._database.call(ERASE_SWEPT, self._keys.of(user), user, *erasure.session_ids)

@@ -22,7 +22,9 @@ _SAME_IN_TURNS = (
     "cost_microusd", "ttft_ms", "duration_ms", "accepted_ms", "ended_ms", "attempts", "context_size", "retry_of",
     "route", "experiment", "variant", "cache", "saved_microusd", "trace_id",
 )  # fmt: skip
-_SAME_IN_STEPS = ("step", "provider", "model", "cost_microusd", "duration_ms", "ttft_ms", "finish_reason")
+_SAME_IN_STEPS = (
+    "step", "provider", "model", "cost_microusd", "duration_ms", "ttft_ms", "finish_reason", "estimated", "priced",
+)  # fmt: skip
 _SAME_IN_TOOL_CALLS = ("call_id", "step", "name", "failed", "code", "duration_ms")
 _same_in_turns, _same_in_steps = attrgetter(*_SAME_IN_TURNS), attrgetter(*_SAME_IN_STEPS)
 _TOKEN_COLUMNS = tuple((name, f"{name}_tokens") for name in Usage.__struct_fields__)
@@ -62,6 +64,7 @@ def turn_row(record: TurnRecord) -> Row:
     row = dict(zip(_SAME_IN_TURNS, _same_in_turns(record), strict=True))
     row |= _token_columns(record.usage)
     row["answer_id"] = answer_id(record)
+    row["estimated_microusd"] = sum(step.cost_microusd for step in record.steps if step.estimated)
     return _clean(row)
 
 

@@ -27,6 +27,7 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     false,
+    true,
 )
 from sqlalchemy.types import Boolean, TypeEngine
 
@@ -115,6 +116,7 @@ turns: Final = Table(
     _count("reasoning_tokens"),
     _count("total_tokens"),
     _count("cost_microusd"),
+    _count("estimated_microusd"),
     Column("ttft_ms", BigInteger),
     Column("duration_ms", BigInteger, nullable=False),
     Column("accepted_ms", BigInteger, nullable=False),
@@ -172,6 +174,8 @@ steps: Final = Table(
     Column("duration_ms", BigInteger, nullable=False),
     Column("ttft_ms", BigInteger),
     Column("finish_reason", Text, nullable=False),
+    Column("estimated", Boolean, nullable=False, server_default=false()),
+    Column("priced", Boolean, nullable=False, server_default=true()),
 )
 
 tool_calls: Final = Table(

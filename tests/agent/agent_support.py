@@ -219,8 +219,11 @@ class FakeTools:
 class FlatPrice:
     """One millionth of a dollar a token."""
 
-    def cost_microusd(self, provider: str, model: str, usage: Usage) -> int:
+    def cost_microusd(self, provider: str, model: str, usage: Usage, *, tenant: str | None = None) -> int:
         return usage.input + usage.output
+
+    def is_known(self, provider: str, model: str, *, tenant: str | None = None) -> bool:
+        return True
 
 
 class Measured:

@@ -228,7 +228,11 @@ async def test_the_example_sends_premium_users_to_the_paid_model(
 
 async def test_the_language_is_what_the_client_said_else_what_the_text_reads_as() -> None:
     rules = (Rule(name="es", models=("local:es",), when=When(languages=("es",))),)
-    route_by = router(policies={"l": Policy(name="l", rules=rules)}, detect_language=lambda text: "es")
+
+    async def detect(text: str) -> str | None:
+        return "es"
+
+    route_by = router(policies={"l": Policy(name="l", rules=rules)}, detect_language=detect)
     assert (await names(route_by, agent(policy="l"), locale="es-MX"))[1] == "policy:l/es"
     assert (await names(route_by, agent(policy="l"), locale="pt-BR"))[1] == "default"
     assert (await names(route_by, agent(policy="l")))[1] == "policy:l/es"

@@ -1,7 +1,8 @@
 """What a vendor of models does, in its own wire format: the seam on which the conformance suite of providers stands.
 
-One small file a vendor beside this one. A `Vendor` knows how its server answers (`answer`) and what a request of it
-says (`tools_in`), so that the suite asks every provider the same questions.
+One small file a vendor beside this one, which gives its double as `VENDOR` (`registry.py` finds it). A `Vendor` knows
+how its server answers (`answer`) and what a request of it says (`tools_in`), so that the suite asks every provider the
+same questions. What an error says need quote neither key nor prompt: the suite adds both to every message.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ Behaviour = Literal[
     # a whole answer
     "text",  # "Hello " and "there.", finish "stop"; usage 12 in (of them 4 cached), 5 out (of them 2 reasoning, where told)
     "reasoning",  # thoughts "Let me see." first, then "Four."; the thoughts must come back with the next request, if opaque
+    "reasoning_call",  # thoughts "Let me see.", then a call of market {}; the thoughts must come back with its result
     "length",  # "Hello " and cut by the token limit
     "filtered",  # the vendor's filter stopped the answer after "Hello "
     "empty",  # a finish and no text
