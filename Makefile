@@ -2,7 +2,7 @@
 # A setting may be given on the line: `make run PORT=9000 LLM_MODEL=openai:gpt-4.1-mini`.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check chaos mutants bench bench-peers format lock static clean
+.PHONY: help setup run demo-llm test check chaos mutants bench bench-peers format lock static clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -13,6 +13,9 @@ setup: ## make .venv with all that running, testing and measuring need
 run: ## start the server (HOST, PORT and the rest: from here, the environment or .env; see .env.example)
 	@scripts/setup run
 	@exec .venv/bin/python -m server
+
+demo-llm: ## start the server with a small real model of this machine (93 MB, CPU; no key, no tools)
+	@scripts/demo-llm
 
 test: ## run all tests with coverage; ARGS="tests/core -k fold" runs some without
 	@scripts/setup dev

@@ -15,12 +15,15 @@ from core.messages import (
     ToolCall,
     ToolMessage,
     UserMessage,
+    content_images,
     content_text,
 )
 from core.turns import HistoryEntry, JournalEntry, ModelCalled, ToolReturned, TurnInput
 
 _PER_MESSAGE_TOKENS = 4
 """What a message's frame takes beside its text (OpenAI cookbook, counting tokens for chat completions: 3 to 4)."""
+_PER_IMAGE_TOKENS = 1_000
+"""Vendors count 85 to 1,600 tokens a picture, by its size, which is not known here; settled by what they report."""
 _SHORT = tuple(estimate_tokens(characters) for characters in range(EXACT_FROM_CHARACTERS))
 """Tokens of the texts that are never counted exactly, by their characters."""
 _CANCELLED_NOTE = "[The user stopped this answer here.]"
@@ -43,7 +46,7 @@ def build_messages(
     own messages are always there. A turn that is answered again (`retry_of`) is left out.
     """
     system = SystemMessage(content=instructions if offer_tools else f"{instructions}\n\n{_NO_TOOLS_NOTE}")
-    own: list[ModelMessage] = [system, UserMessage(content=content_text(turn.content)), *step_messages(results)]
+    own: list[ModelMessage] = [system, question(turn), *step_messages(results)]
     room = window_tokens - count_tokens(own, counter)
     earlier: list[tuple[ModelMessage, ...]] = []
     for entry in reversed(history):
@@ -55,6 +58,11 @@ def build_messages(
         earlier.append(entry.messages)
     before = [message for messages in reversed(earlier) for message in messages]
     return tuple(_readable(message) for message in (own[0], *before, *own[1:]))
+
+
+def question(turn: TurnInput) -> UserMessage:
+    """What the turn is to answer, as a model sees it."""
+    return UserMessage(content=content_text(turn.content), images=content_images(turn.content))
 
 
 def step_messages(results: Sequence[JournalEntry]) -> list[ModelMessage]:
@@ -85,6 +93,8 @@ def count_tokens(messages: Sequence[ModelMessage], counter: TokenCounter) -> int
         if type(message) is AssistantMessage:
             for call in message.tool_calls:
                 tokens += counter.count(call.name) + counter.count(call.arguments)
+        elif type(message) is UserMessage and message.images:
+            tokens += _PER_IMAGE_TOKENS * len(message.images)
     return tokens
 
 

@@ -8,13 +8,13 @@ from typing import Literal
 import msgspec
 
 from agent.approval_step import once_calls
-from agent.context import step_messages
+from agent.context import question, step_messages
 from agent.feed import BLANK_LINE
 from agent.loop import NEVER_RAN, OUTCOME_UNKNOWN, Finish
 from agent.run import Run
 from core.events import Event, ToolFailed, TurnCancelled, TurnCompleted, TurnEnd, TurnFailed
 from core.ids import trace_id
-from core.messages import AssistantMessage, Message, MessageStatus, ModelMessage, ToolMessage, UserMessage, content_text
+from core.messages import AssistantMessage, Message, MessageStatus, ModelMessage, ToolMessage
 from core.models import Usage
 from core.turns import HistoryEntry, ParkedEnding, ToolBegun, ToolReturned, ToolUse, TurnRecord
 
@@ -69,6 +69,7 @@ def _turn_end(run: Run, finish: Finish, by: CancelledBy) -> TurnEnd:
                 ttft_ms=ttft_ms(run),
                 model=model if named else None,
                 provider=provider if named else None,
+                from_cache=run.cache is not None and run.cache.state == "hit",
                 steps=len(run.model_calls),
                 tools=tuple(use.name for use in tool_uses(run)),
             )
@@ -95,7 +96,7 @@ def history_entry(run: Run, finish: Finish) -> HistoryEntry:
     Each tool call has exactly one result (a synthetic one where it was cut), and the last message is the
     assistant's and not empty; what was stopped is marked.
     """
-    messages: list[ModelMessage] = [UserMessage(content=content_text(run.turn.input.content))]
+    messages: list[ModelMessage] = [question(run.turn.input)]
     steps = step_messages(run.results)
     if finish.outcome == "completed" and steps and isinstance(steps[-1], AssistantMessage) and steps[-1].content:
         # An answer may come with calls that nobody offered and nobody ran: they are no part of it.
@@ -199,6 +200,11 @@ def turn_record(run: Run, finish: Finish) -> TurnRecord:
         messages=(*turn.input.messages, *_shown_message(run, finish)),
         retry_of=turn.input.retry_of,
         context_size=calls[-1].context_size if calls else 0,
+        route=run.route.reason if run.route is not None else None,
+        experiment=run.route.experiment if run.route is not None else None,
+        variant=run.route.variant if run.route is not None else None,
+        cache=run.cache.state if run.cache is not None else None,
+        saved_microusd=run.cache.saved_microusd if run.cache is not None else 0,
         trace_id=trace_id(turn.input.turn_id),
     )
 
@@ -240,8 +246,9 @@ def served_by(run: Run) -> tuple[str | None, str | None]:
     """Provider and model of the last call; before any, of the one that would be called."""
     if uses := run.uses:
         return uses[-1].provider, uses[-1].model
-    if run.choices:
-        return run.choices[0].provider.name, run.choices[0].model
+    if run.route is not None:
+        first = run.route.candidates[0]
+        return first.provider.name, first.model
     return None, None
 
 

@@ -1,7 +1,7 @@
-"""One step's model call: stream, show, journal. What breaks off is tried again, within bounds.
+"""One step's model call: stream, show, journal.
 
-A stream that broke is no answer: what it showed is cut back before the next try, so that no text is ever stitched from
-two calls.
+Which model is called, and what after it, is `agent/routing`'s; here is what each call leaves. A stream that broke is no
+answer: what it showed is cut back before the next call, so that no text is ever stitched from two.
 """
 
 from __future__ import annotations
@@ -16,13 +16,19 @@ from agent.budget import estimate_tokens
 from agent.context import build_messages, count_tokens
 from agent.loop import CallModel, overspent
 from agent.prompts import instructions, prompt_version
-from agent.run import ModelChoice, Run
+from agent.routing.chain import routed
+from agent.routing.route import Route
+from agent.run import Run
 from core.errors import ProviderError, TurnLimit
 from core.events import StepStarted
 from core.measurements import ModelAnswered
 from core.messages import ToolCall
 from core.models import (
+    CallBegan,
+    CallBroke,
+    Caller,
     FinishReason,
+    ModelEvent,
     ModelFinished,
     ModelRequest,
     ReasoningDelta,
@@ -31,69 +37,72 @@ from core.models import (
     Usage,
     UsageReported,
 )
+from core.ports import RoutedProvider
 from core.turns import ModelCalled, StepUse
 
-TRIES: Final = 3
-"""How often one model is called for a step, where its failure is retryable."""
-_BACKOFF_S: Final = 0.5
-_LONGEST_BACKOFF_S: Final = 8.0
-"""A vendor that asks for a longer wait is not waited for: the next model is tried, or the turn fails retryably."""
 _CHECK_CHARACTERS: Final = 2_000
 """How much output goes by between two looks at the limits in mid-stream."""
 
 
 async def call_model(run: Run, instruction: CallModel) -> None:
-    """Make the step's call, by the first model that answers. Raises ProviderError (nobody did) and TurnLimit."""
-    base = run.feed.length
-    for index, choice in enumerate(run.choices):
-        try:
-            await _call_with_retries(run, choice, instruction, base)
-            return
-        except ProviderError as error:
-            if index + 1 == len(run.choices):
-                raise
-            logger.warning("model.failed_over", step=instruction.step, provider=choice.provider.name, code=error.code)
-            run.feed.reset(base, "failover")
+    """Make the step's call, by the first model that answers. Raises ProviderError (nobody did) and TurnLimit.
+
+    Leaving for whatever reason closes the provider's stream first.
+    """
+    assert run.route is not None  # a run without one has ended before its first step
+    request = _request(run, instruction)
+    base, call = run.feed.length, None
+    try:
+        async with _models(run, run.route, instruction).stream(request) as events:
+            async for event in events:
+                if isinstance(event, CallBegan):
+                    call = await _begin(run, event, request, call)
+                elif isinstance(event, CallBroke):
+                    assert call is not None  # a call broke that began
+                    call.book_broken("failed")
+                    _tell(event.provider, event.model, event.error, event.status, next_is=event.next)
+                    run.feed.reset(base, event.next)
+                else:
+                    assert call is not None  # what routes says first whom it calls
+                    call.take(event)
+    except BaseException as error:  # also a stop or a shutdown: what was used goes on the books; always raised on
+        if call is not None:
+            call.book_broken("cancelled" if isinstance(error, asyncio.CancelledError) else "failed")
+            if isinstance(error, ProviderError):
+                _tell(call.provider, call.model, error.message, error.status, next_is="none")
+        raise
+    assert call is not None  # a chain calls somebody
+    call.journal()
 
 
-async def _call_with_retries(run: Run, choice: ModelChoice, instruction: CallModel, base: int) -> None:
-    for attempt in range(1, TRIES + 1):
-        await run.feed.secure()
-        call = _Call(run, choice, instruction)
-        if attempt == 1:
-            run.feed.put_soon(call.step_started())
-        try:
-            await call.stream()
-            return
-        except ProviderError as error:
-            wait_s = _backoff_s(attempt, error.retry_after_ms)
-            logger.warning(
-                "model.failed",
-                step=instruction.step,
-                provider=choice.provider.name,
-                model=choice.model,
-                status=error.status,
-                reason=error.message,
-                attempt=attempt,
-            )
-            if not error.retryable or attempt == TRIES or wait_s > _LONGEST_BACKOFF_S:
-                raise
-        await asyncio.sleep(wait_s)
-        run.feed.reset(base, "recovery")
+def _models(run: Run, route: Route, instruction: CallModel) -> RoutedProvider:
+    """The models of the step; before its first step, a turn's whole answer may be known already."""
+    if run.cache is not None and instruction.step == 1:
+        return run.cache.around(routed(route))
+    return routed(route)
 
 
-def _backoff_s(attempt: int, retry_after_ms: int | None) -> float:
-    if retry_after_ms is not None:
-        return retry_after_ms / 1000
-    return _BACKOFF_S * 2.0 ** (attempt - 1)
+async def _begin(run: Run, began: CallBegan, request: ModelRequest, last: _Call | None) -> _Call:
+    """A model is about to be called: make sure that the turn is still ours, and say who answers. Raises StaleRun."""
+    await run.feed.secure()
+    call = _Call(run, began, request)
+    if last is None or (last.provider, last.model) != (call.provider, call.model):
+        run.feed.put_soon(call.step_started())
+    run.feed.begin_step()
+    return call
+
+
+def _tell(provider: str, model: str, reason: str, status: int | None, *, next_is: str) -> None:
+    logger.warning("model.failed", provider=provider, model=model, status=status, reason=reason, next=next_is)
 
 
 class _Call:
     """One model call by one provider."""
 
-    def __init__(self, run: Run, choice: ModelChoice, instruction: CallModel) -> None:
-        self._run, self._choice, self._step = run, choice, instruction.step
-        self._request = _request(run, choice, instruction)
+    def __init__(self, run: Run, began: CallBegan, request: ModelRequest) -> None:
+        assert request.caller is not None  # `_request` says whose it is
+        self.provider, self.model = began.provider, began.model
+        self._run, self._request, self._step = run, request, request.caller.step
         self._input_tokens: int | None = None  # not counted where the provider reports it
         self._clock = run.shared.clock
         self._began_s = self._clock.monotonic_s()
@@ -104,6 +113,7 @@ class _Call:
         self._calls: list[ToolCall] = []
         self._usage: Usage | None = None
         self._finished: ModelFinished | None = None
+        self._is_booked = False
 
     def step_started(self) -> StepStarted:
         """The event that says who is called."""
@@ -114,28 +124,14 @@ class _Call:
             ts=self._clock.now_ms(),
             turn_id=run.turn.input.turn_id,
             step=self._step,
-            provider=self._choice.provider.name if named else None,
-            model=self._choice.model if named else None,
+            provider=self.provider if named else None,
+            model=self.model if named else None,
             prompt_version=prompt_version(run.agent.instructions.id, run.agent.instructions.version),
-            variant=self._choice.variant,
+            variant=run.route.variant if run.route is not None else None,
         )
 
-    async def stream(self) -> None:
-        """Call, show what comes, journal the end. Leaving for whatever reason closes the provider's stream first."""
-        run = self._run
-        run.feed.begin_step()
-        try:
-            async with self._choice.provider.stream(self._request) as events:
-                async for event in events:
-                    self._take(event)
-            if self._finished is None:
-                raise ProviderError(f"the provider {self._choice.provider.name!r} ended its stream without a finish")
-        except BaseException as error:  # also a stop or a shutdown: what was used goes on the books; always raised on
-            self._book_broken("cancelled" if isinstance(error, asyncio.CancelledError) else "failed")
-            raise
-        self._journal(self._finished)
-
-    def _take(self, event: TextDelta | ReasoningDelta | ToolCallReady | UsageReported | ModelFinished) -> None:
+    def take(self, event: ModelEvent) -> None:
+        """Show and keep what came. Raises TurnLimit."""
         match event:
             case TextDelta(text=text):
                 if self._ttft_ms is None:
@@ -189,13 +185,15 @@ class _Call:
         return Usage(input=self._input_tokens, output=output, total=self._input_tokens + output)
 
     def _cost(self, usage: Usage) -> int:
-        return self._run.shared.pricing.cost_microusd(self._choice.provider.name, self._choice.model, usage)
+        return self._run.shared.pricing.cost_microusd(self.provider, self.model, usage)
 
     def _elapsed_ms(self) -> int:
         return round((self._clock.monotonic_s() - self._began_s) * 1000)
 
-    def _journal(self, finished: ModelFinished) -> None:
-        run, usage = self._run, self._settled()
+    def journal(self) -> None:
+        """The call ended well: write it down."""
+        assert self._finished is not None  # else the stream had been cut
+        run, usage, finished = self._run, self._settled(), self._finished
         entry = ModelCalled(
             step=self._step,
             text="".join(self._texts),
@@ -204,8 +202,8 @@ class _Call:
             finish_reason=finished.reason,
             usage=usage,
             cost_microusd=self._cost(usage),
-            provider=self._choice.provider.name,
-            model=finished.model or self._choice.model,
+            provider=self.provider,
+            model=finished.model or self.model,
             duration_ms=self._elapsed_ms(),
             ttft_ms=self._ttft_ms,
             opaque=finished.opaque,
@@ -221,7 +219,11 @@ class _Call:
             run.feed.put_last(entry)
         self._measure(finished.reason)
 
-    def _book_broken(self, reason: FinishReason) -> None:
+    def book_broken(self, reason: FinishReason) -> None:
+        """The call ended otherwise: what it used goes on the books, once."""
+        if self._is_booked:
+            return
+        self._is_booked = True
         self._measure("error" if reason == "failed" else reason)
         if self._characters == 0 and self._usage is None:
             return  # refused before it began: nothing was used
@@ -229,8 +231,8 @@ class _Call:
         self._run.broken.append(
             StepUse(
                 step=self._step,
-                provider=self._choice.provider.name,
-                model=self._choice.model,
+                provider=self.provider,
+                model=self.model,
                 usage=usage,
                 cost_microusd=self._cost(usage),
                 duration_ms=self._elapsed_ms(),
@@ -242,8 +244,8 @@ class _Call:
     def _measure(self, outcome: str) -> None:
         self._run.shared.measure.emit(
             ModelAnswered(
-                provider=self._choice.provider.name,
-                model=self._choice.model,
+                provider=self.provider,
+                model=self.model,
                 outcome=outcome,
                 duration_ms=self._elapsed_ms(),
                 ttft_ms=self._ttft_ms,
@@ -251,8 +253,9 @@ class _Call:
         )
 
 
-def _request(run: Run, choice: ModelChoice, instruction: CallModel) -> ModelRequest:
-    shared, agent = run.shared, run.agent
+def _request(run: Run, instruction: CallModel) -> ModelRequest:
+    """The request, whose `model` is set for each model that is called."""
+    shared, agent, session = run.shared, run.agent, run.turn.session
     today = shared.reference_date or _date(shared.clock.now_ms())
     messages = build_messages(
         instructions=instructions(
@@ -266,12 +269,20 @@ def _request(run: Run, choice: ModelChoice, instruction: CallModel) -> ModelRequ
         offer_tools=instruction.offer_tools,
     )
     return ModelRequest(
-        model=choice.model,
+        model="",
         messages=messages,
         tools=tuple(run.specs.values()) if instruction.offer_tools else (),
         max_output_tokens=agent.max_output_tokens,
         temperature=agent.temperature,
         locale=run.turn.input.locale,
+        caller=Caller(
+            tenant=session.tenant,
+            user_id=session.user_id,
+            session_id=session.session_id,
+            turn_id=run.turn.input.turn_id,
+            agent=agent.name,
+            step=instruction.step,
+        ),
     )
 
 

@@ -3,36 +3,52 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-
-import msgspec
+from typing import Literal, Protocol
 
 from agent.budget import TokenCounter
 from agent.feed import Feed
+from agent.loop import Finish
+from agent.routing.route import Route
 from agent.settings import AgentConfig
 from agent.ticker import Ticker
 from core.clock import Clock
 from core.ids import Ids
 from core.measurements import Measure
 from core.models import ToolSpec, Usage
-from core.ports import Pricing, Provider, Tools
-from core.turns import Approver, HistoryEntry, JournalEntry, ModelCalled, StepUse, TakenTurn, TurnInput
+from core.ports import Pricing, RoutedProvider, Tools
+from core.turns import Approver, HistoryEntry, JournalEntry, ModelCalled, StepUse, TakenTurn
+
+ChooseModels = Callable[[TakenTurn, AgentConfig], Awaitable[Route]]
+"""Which models answer a turn. Raises UserError for a model that nobody serves, TurnLimit where none may be used."""
 
 
-class ModelChoice(msgspec.Struct, frozen=True, kw_only=True):
-    """A model to call. `model` is the name at the provider; `variant` that of an experiment."""
+class CachingTurn(Protocol):
+    """A turn's way past the cache of answers: what a run knows of `agent/answer_cache.py`, which knows runs."""
 
-    provider: Provider
-    model: str
-    variant: str | None = None
+    state: Literal["hit", "miss"] | None
+    saved_microusd: int
+
+    def around(self, inner: RoutedProvider) -> RoutedProvider:
+        """The first step's models, with the cache before them."""
+        ...
+
+    async def keep(self, run: Run, finish: Finish) -> None:
+        """The turn has ended so."""
+        ...
+
+    def leave(self) -> None:
+        """The run is over."""
+        ...
 
 
-ChooseModels = Callable[[TurnInput, AgentConfig], Sequence[ModelChoice]]
-"""The models of a turn in the order in which they are tried, at least one.
+class Caching(Protocol):
+    """The cache of answers, as runs know it."""
 
-Raises UserError for a model that nobody serves.
-"""
+    def turn(self, turn: TakenTurn, agent: AgentConfig, route: Route) -> CachingTurn | None:
+        """A turn's way past it; None where its answer is its own."""
+        ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +65,8 @@ class Collaborators:
     ticker: Ticker
     reference_date: dt.date | None
     keep_prompt: bool
+    caching: Caching | None = None
+    """None: every question is answered anew."""
 
 
 @dataclass(kw_only=True)
@@ -57,7 +75,8 @@ class Run:
 
     turn: TakenTurn
     agent: AgentConfig
-    choices: Sequence[ModelChoice]
+    route: Route | None
+    """None: the run must not even begin."""
     specs: Mapping[str, ToolSpec]
     history: Sequence[HistoryEntry]
     feed: Feed
@@ -68,6 +87,8 @@ class Run:
     broken: list[StepUse] = field(default_factory=list)
     """Model calls of the step under way that did not end well but were begun to be answered: estimates, for the books.
     With the step's end they go to its journal entry."""
+    cache: CachingTurn | None = None
+    """None: the turn's answer is its own."""
     open_calls: dict[str, int] = field(default_factory=dict)
     """Tool calls that are shown as running: call_id to when they began, in Unix milliseconds."""
 

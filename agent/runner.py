@@ -23,7 +23,7 @@ from agent.feed import Feed
 from agent.loop import AskApproval, CallModel, CallTools, Finish, decide, failed_by
 from agent.model_step import call_model
 from agent.replay import take_over
-from agent.run import ChooseModels, Collaborators, Run
+from agent.run import Caching, ChooseModels, Collaborators, Run
 from agent.settings import AgentConfig, allowed_tools
 from agent.ticker import Ticker
 from agent.tool_step import call_tools
@@ -73,6 +73,7 @@ class Runner:
 
     `reference_date` is what "today" is for the agents (None: the clock's day, UTC). `mask` makes a user's text fit
     for the log, or withholds it (None). `keep_prompt` journals what each step sent, for `TurnStatus.prompt`.
+    `caching` knows answers that may be given again.
     """
 
     def __init__(
@@ -90,6 +91,7 @@ class Runner:
         on_cancel: OnCancel = _never_cancelled,
         mask: Callable[[str], str | None] = _hidden,
         keep_prompt: bool = True,
+        caching: Caching | None = None,
     ) -> None:
         self._agents = agents
         self._on_cancel, self._mask = on_cancel, mask
@@ -104,6 +106,7 @@ class Runner:
             ticker=Ticker(),
             reference_date=reference_date,
             keep_prompt=keep_prompt,
+            caching=caching,
         )
 
     async def run(
@@ -149,6 +152,8 @@ class Runner:
             tool_called=[use.name for use in record.tools],
             model=record.model,
             provider=record.provider,
+            route=record.route,
+            variant=record.variant,
             cost_usd=record.cost_microusd / 1_000_000,
             outcome=record.outcome,
             code=record.code,
@@ -191,19 +196,23 @@ class _Execution:
             on_failure=self._interrupt,
         )
         async with feed:
-            run, problem = self._prepare(agents, history, feed)
+            run, problem = await self._prepare(agents, history, feed)
             logger.info("turn.started", agent=turn.input.agent, attempt=turn.attempt, steps_done=len(run.model_calls))
             if turn.attempt > 1 or turn.runs > 1 or turn.journal:
                 take_over(feed, turn.input.turn_id, turn.journal, shown, goes_on=problem is None)
                 void_lost_approvals(run)
-            outcome = problem or await self._work(run)
-            if not isinstance(outcome, Finish):
-                if await self._park(run, *outcome):
-                    return None
-                outcome = _CANCELLED
-            return await self._end(run, outcome)
+            try:
+                outcome = problem or await self._work(run)
+                if not isinstance(outcome, Finish):
+                    if await self._park(run, *outcome):
+                        return None
+                    outcome = _CANCELLED
+                return await self._end(run, outcome)
+            finally:
+                if run.cache is not None:
+                    run.cache.leave()
 
-    def _prepare(
+    async def _prepare(
         self, agents: Mapping[str, AgentConfig], history: Sequence[HistoryEntry], feed: Feed
     ) -> tuple[Run, Finish | None]:
         """The run's state, and why it must not even begin."""
@@ -212,7 +221,7 @@ class _Execution:
         run = Run(
             turn=turn,
             agent=agent or next(iter(agents.values())),
-            choices=(),
+            route=None,
             specs={},
             history=history,
             feed=feed,
@@ -228,8 +237,10 @@ class _Execution:
             problem = failed_by("not_found", f"There is no agent {turn.input.agent!r}.", retryable=False)
         else:
             try:
-                run.choices = tuple(self._shared.choose_models(turn.input, agent))
+                run.route = await self._shared.choose_models(turn, agent)
                 run.specs = allowed_tools(agent, self._shared.tools.specs())
+                if self._shared.caching is not None:
+                    run.cache = self._shared.caching.turn(turn, agent, run.route)
             except ProsaError as error:
                 problem = failed_by(error.code, error.message, retryable=error.retryable)
         return run, problem
@@ -313,6 +324,8 @@ class _Execution:
         record = turn_record(run, finish)
         events = [*left, *closing_events(run, finish, self._cancelled_by or "user")]
         await self._writer.end(events, history_entry(run, finish), record, journal)
+        if run.cache is not None:
+            await run.cache.keep(run, finish)
         return record
 
 

@@ -12,11 +12,15 @@ import yaml
 
 from agent.prompts import instructions
 from core.errors import SettingsError
+from core.experiments import Experiment
 from core.models import ToolSpec
 from core.turns import Approver, Limits
 
 LONGEST_APPROVAL_S: Final = 1_209_600
 """14 days: a session and its turns are kept for 30, and a parked one must be there when its time is over."""
+
+LONGEST_CACHED_S: Final = 604_800
+"""7 days."""
 
 Reveal = Literal["title", "summary", "full"]
 """What events show of the work: tools' titles only; also summaries, model and cost; also arguments and results."""
@@ -27,6 +31,19 @@ class PromptRef(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
     id: str
     version: int
+
+
+class CacheSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Whether an agent's answers are given again.
+
+    They are where all that they rest on is the same (the whole request, the tools' data, whose question it is) and
+    every tool that they used is cacheable.
+    """
+
+    ttl_s: float = 3_600.0
+    """For how long, in seconds."""
+    public: bool = False
+    """An answer to one user may be given to every user of the tenant: nothing in it is about who asked."""
 
 
 class AgentConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -41,6 +58,10 @@ class AgentConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """`provider:model`; None: the server's `LLM_MODEL`."""
     fallbacks: tuple[str, ...] | None = None
     """`provider:model`s tried in order where the first fails; None: the server's `LLM_FALLBACKS`."""
+    policy: str | None = None
+    """A file of `policies/` beside the agents, whose rules choose the model; None: `model` answers."""
+    experiment: Experiment | None = None
+    """Variants of the model, by user (core/experiments.py); the flag `experiment` wins over it."""
     tools: tuple[str, ...] = ()
     """Names of the tools that it may call; a name ending in `*` stands for all that begin so."""
     approvals: dict[str, Approver] = {}
@@ -48,7 +69,11 @@ class AgentConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     approval_timeout_s: float = 86_400.0
     """How long that yes is waited for, in seconds (default: a day, at most 14); then the call is refused and the turn
     goes on."""
+    images: bool = False
+    """Whether its models see pictures; where not, messages with pictures are refused."""
     limits: Limits = Limits()
+    cache: CacheSettings | None = None
+    """None: every question is answered anew."""
     language: str | None = None
     """BCP 47 of the answers; None: the language of the user's message."""
     starters: dict[str, tuple[str, ...]] = {}
@@ -77,6 +102,8 @@ def parse_agent(text: str, *, source: str) -> AgentConfig:
     if not 1 <= agent.approval_timeout_s <= LONGEST_APPROVAL_S:
         wanted = f"1 to {LONGEST_APPROVAL_S} is wanted"
         raise SettingsError(f"{source}: approval_timeout_s is {agent.approval_timeout_s:g}, {wanted}")
+    if agent.cache is not None and not 1 <= agent.cache.ttl_s <= LONGEST_CACHED_S:
+        raise SettingsError(f"{source}: cache.ttl_s is {agent.cache.ttl_s:g}, 1 to {LONGEST_CACHED_S} is wanted")
     for name in agent.approvals:
         if not _may_call(agent, name):
             raise SettingsError(f"{source}: approvals names {name!r}, which is none of its tools")

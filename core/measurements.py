@@ -25,13 +25,14 @@ class ToolRan(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ModelAnswered(msgspec.Struct, frozen=True, kw_only=True):
-    """A model call ended; `outcome` is a finish reason, or `error`."""
+    """A model call ended; `outcome` is a finish reason, or `error`; `code` that error's, where it is known."""
 
     provider: str
     model: str
     outcome: str
     duration_ms: int
     ttft_ms: int | None
+    code: str | None = None
 
 
 class TurnRejected(msgspec.Struct, frozen=True, kw_only=True):
@@ -67,6 +68,20 @@ class OutboxRecorded(msgspec.Struct, frozen=True, kw_only=True):
     waiting: int
 
 
+class BudgetWarned(msgspec.Struct, frozen=True, kw_only=True):
+    """A daily budget reached a threshold, told once over all nodes; `kind` is `tenant` or `user`."""
+
+    kind: str
+    percent: int
+
+
+class BudgetRefused(msgspec.Struct, frozen=True, kw_only=True):
+    """A model call, or more of one, was refused by a budget. `only_held`: what other calls hold stood in the way."""
+
+    kind: str
+    only_held: bool
+
+
 Measurement = (
     TurnEnded
     | ToolRan
@@ -76,6 +91,8 @@ Measurement = (
     | RunningTurnsChanged
     | LogAppended
     | OutboxRecorded
+    | BudgetWarned
+    | BudgetRefused
 )
 
 
@@ -85,6 +102,18 @@ class Measure(Protocol):
     def emit(self, measurement: Measurement) -> None:
         """Count one fact."""
         ...
+
+
+class Measures:
+    """Gives each measurement to several."""
+
+    def __init__(self, *takers: Measure) -> None:
+        self._takers = takers
+
+    def emit(self, measurement: Measurement) -> None:
+        """Count one fact everywhere."""
+        for taker in self._takers:
+            taker.emit(measurement)
 
 
 class NoMeasure:

@@ -34,6 +34,13 @@ def content_text(content: Content) -> str:
     return "\n".join(part.text for part in content if part.text is not None)
 
 
+def content_images(content: Content) -> tuple[str, ...]:
+    """Give the URLs of a content's pictures, in order."""
+    if isinstance(content, str):
+        return ()
+    return tuple(part.url for part in content if part.type == "image" and part.url is not None)
+
+
 def joined_content(contents: Sequence[Content]) -> Content:
     """Several messages as one: texts with a blank line between them, or all their parts in order."""
     texts = [content for content in contents if isinstance(content, str)]
@@ -87,10 +94,12 @@ class SystemMessage(msgspec.Struct, frozen=True, kw_only=True, tag_field="role",
     content: str
 
 
-class UserMessage(msgspec.Struct, frozen=True, kw_only=True, tag_field="role", tag="user"):
+class UserMessage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="role", tag="user"):
     """What the user said."""
 
     content: str
+    images: tuple[str, ...] = ()
+    """URLs of pictures that go with it: `https:`, or `data:image/<kind>;base64,`."""
 
 
 class AssistantMessage(

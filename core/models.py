@@ -45,12 +45,25 @@ class ToolSpec(msgspec.Struct, frozen=True, kw_only=True):
     timeout_s: float = 20.0
     output_cap: int = 16_000
     """Characters of a result that go to the model; the rest is cut with a note."""
+    cacheable: bool = False
+    """Its result depends on its arguments and on data whose version it can tell, and on nothing else."""
     titles: dict[str, str] = {}
     """The title in other languages, by the first part of a BCP 47 tag, such as `pt`."""
 
     def title_for(self, locale: str | None) -> str:
         """The title in a user's language; `title` where there is none."""
         return self.titles.get((locale or "").partition("-")[0].lower(), self.title)
+
+
+class Caller(msgspec.Struct, frozen=True, kw_only=True):
+    """Who a model call is for: who pays for it and whose data it holds. Never sent to a vendor."""
+
+    tenant: str
+    user_id: str
+    session_id: str
+    turn_id: str
+    agent: str
+    step: int
 
 
 class ModelRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -63,6 +76,10 @@ class ModelRequest(msgspec.Struct, frozen=True, kw_only=True):
     temperature: float | None = None
     locale: str | None = None
     """BCP 47, such as `pt-BR`: what the client said; providers that are real models ignore it."""
+    output_schema: dict[str, Any] | None = None
+    """JSON Schema of an object: the answer's text is to be JSON that fits it. None: words."""
+    caller: Caller | None = None
+    """None: a call of nobody's turn, such as a test's."""
 
 
 class TextDelta(msgspec.Struct, frozen=True, kw_only=True):
@@ -97,4 +114,35 @@ class ModelFinished(msgspec.Struct, frozen=True, kw_only=True):
     opaque: dict[str, Any] | None = None
 
 
+class CallBegan(msgspec.Struct, frozen=True, kw_only=True):
+    """A call goes to a model now; what follows is that model's. Only from what routes calls, never from a vendor's.
+
+    It comes before anything is sent: who reads it may still stop.
+    """
+
+    provider: str
+    model: str
+    reason: str = ""
+    """Why this model, as a few words with `:` and `=` for the books; never a user's text."""
+
+
+class CallBroke(msgspec.Struct, frozen=True, kw_only=True):
+    """The call that began last broke off and another follows: what it said is void, what it used is not.
+
+    `next`: `recovery` (the same model again) or `failover` (another model). Comes as soon as the call broke, before
+    any wait.
+    """
+
+    provider: str
+    model: str
+    next: Literal["recovery", "failover"]
+    error: str
+    """The ProviderError's message: our own words."""
+    status: int | None = None
+
+
 ModelEvent = TextDelta | ReasoningDelta | ToolCallReady | UsageReported | ModelFinished
+"""What a vendor's model gives."""
+
+RoutedEvent = ModelEvent | CallBegan | CallBroke
+"""What a model gives through the wrappers that route: at least one CallBegan first, a CallBroke between two calls."""

@@ -9,16 +9,18 @@ SessionStore ─── TurnQueue ─── TurnWriter ─── Outbox ───
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Literal, Protocol
 
 import msgspec
 
+from core.budgets import BudgetRefusal, BudgetStanding, Hold, Payer
 from core.errors import ProsaError
 from core.events import Event
+from core.flags import Evaluation, Flag, FlagChange, FlagContext, FlagEdit
 from core.messages import Message, ModelMessage
-from core.models import ModelEvent, ModelRequest, ToolSpec, Usage
+from core.models import ModelEvent, ModelRequest, RoutedEvent, ToolSpec, Usage
 from core.turns import (
     ApprovalAsked,
     ApprovalState,
@@ -66,6 +68,23 @@ class Provider(Protocol):
         ...
 
 
+class RoutedProvider(Protocol):
+    """A provider, or wrappers around one that route its calls (`agent/routing`): the same contract, and more events.
+
+    Every `Provider` is one.
+    """
+
+    name: str
+
+    def stream(self, request: ModelRequest) -> AbstractAsyncContextManager[AsyncIterator[RoutedEvent]]:
+        """As `Provider.stream`; a CallBegan comes before each call where somebody routes."""
+        ...
+
+    async def close(self) -> None:
+        """Free what it holds, and what is wrapped."""
+        ...
+
+
 class ToolContext(msgspec.Struct, frozen=True, kw_only=True):
     """Who a tool works for; its rights come from here, never from what the model says."""
 
@@ -107,12 +126,112 @@ class Tools(Protocol):
         """Run a tool with checked arguments, at most `ToolSpec.timeout_s`. Raises ToolError."""
         ...
 
+    async def data_version(self, names: Iterable[str]) -> str:
+        """What the data behind the cacheable ones of these tools is at now: another text where it may have changed.
+
+        Raises ToolError where that cannot be told.
+        """
+        ...
+
+
+class CacheScope(msgspec.Struct, frozen=True, kw_only=True):
+    """Whose question it is, and whose questions may be answered by it."""
+
+    tenant: str
+    user_id: str
+    shared: bool = False
+    """Every user of the tenant; else this user only."""
+
+
+class CachedAnswer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """An answer that was given once, with what it cost then."""
+
+    text: str
+    provider: str
+    model: str
+    cost_microusd: int
+    turn_id: str
+
+
+class AnswerCache(Protocol):
+    """Answers by the digest of all that they depend on. Raises BackendError where it is away."""
+
+    async def get(self, scope: CacheScope, digest: str) -> CachedAnswer | None:
+        """The answer of that digest, where there is one that has not expired."""
+        ...
+
+    async def put(self, scope: CacheScope, digest: str, answer: CachedAnswer, ttl_s: float) -> None:
+        """Keep an answer for `ttl_s` seconds."""
+        ...
+
+    async def clear(self, tenant: str) -> None:
+        """Forget all answers of a tenant, from now on and on all nodes."""
+        ...
+
+    async def forget(self, tenant: str, user_id: str) -> None:
+        """Delete all answers to this user's questions, shared ones too."""
+        ...
+
 
 class Pricing(Protocol):
     """What tokens cost."""
 
-    def cost_microusd(self, provider: str, model: str, usage: Usage) -> int:
-        """The price in millionths of a dollar; 0 where the model costs nothing or its price is not known."""
+    def cost_microusd(self, provider: str, model: str, usage: Usage, *, tenant: str | None = None) -> int:
+        """The price in millionths of a dollar; 0 where the model costs nothing or its price is not known.
+
+        `tenant`: whose own prices go before those of all.
+        """
+        ...
+
+    def is_known(self, provider: str, model: str, *, tenant: str | None = None) -> bool:
+        """Whether a cost of 0 means that the model is free; False: nobody knows what it costs."""
+        ...
+
+
+class Budgets(Protocol):
+    """What tenants and users may spend in a day, over all nodes.
+
+    A day is that of the limits' time zone (UTC, unless they say another), and it is Redis' clock that says which. A
+    call belongs to the day on which it was reserved, however long it lasts. What was reserved and never settled,
+    because its process died, stays counted until that day ends. A limit that is set in the middle of a day counts
+    from then on. Where Redis loses its last second (a crash), that second's spending is lost too.
+
+    Each method is one script and one round trip, raises BackendError, and may be repeated: the same `call_id` (for
+    `extend`, with the same `number`) changes nothing twice and gets the first answer.
+    """
+
+    async def reserve(
+        self, call_id: str, payer: Payer, *, need_microusd: int, want_microusd: int
+    ) -> Hold | BudgetRefusal:
+        """Hold money for a call before it is made: `want` while half of each budget is left after it, else `need`.
+
+        Refused where `need` does not fit into each of the payer's budgets beside what is spent and held.
+        """
+        ...
+
+    async def extend(
+        self, call_id: str, payer: Payer, *, number: int, need_microusd: int, want_microusd: int
+    ) -> Hold | BudgetRefusal:
+        """Hold more for a call that is under way: `want`, or all that is left where that is less, but not below `need`.
+
+        `number` counts the call's extensions from 1. A refusal leaves the call what it held. A call that is not known
+        (Redis lost it) is reserved for; one that was settled holds nothing and gets `Hold(held_microusd=0)`.
+        """
+        ...
+
+    async def settle(self, call_id: str, payer: Payer, *, actual_microusd: int) -> None:
+        """Put what a call cost in the place of what it holds; counted even where it is more, or nothing was held.
+
+        Warns, once over all nodes for each budget, threshold and day.
+        """
+        ...
+
+    async def standing(self, payer: Payer) -> Sequence[BudgetStanding]:
+        """Where the payer's budgets of today are: that of the tenant, then that of the user, where there is a limit."""
+        ...
+
+    async def forget(self, tenant: str, user_id: str) -> None:
+        """Delete what is counted for a user; what the tenant spent stays. Calls under way count for the tenant only."""
         ...
 
 
@@ -514,6 +633,17 @@ class Times(msgspec.Struct, frozen=True, kw_only=True):
     p99: float | None
 
 
+class CacheStats(msgspec.Struct, frozen=True, kw_only=True):
+    """What the cache of answers did; a turn whose answer was not looked for counts nowhere."""
+
+    hits: int
+    misses: int
+    hit_rate: float | None
+    """Hits of all that was looked for; None where nothing was."""
+    saved_microusd: int
+    """What the answers that were given again had cost when they were made."""
+
+
 class Stats(msgspec.Struct, frozen=True, kw_only=True):
     """What `GET /api/v1/stats` answers."""
 
@@ -523,6 +653,7 @@ class Stats(msgspec.Struct, frozen=True, kw_only=True):
     cost_microusd: int
     ttft_ms: Times
     duration_ms: Times
+    cache: CacheStats
     users: tuple[UserStats, ...]
 
 
@@ -557,6 +688,131 @@ class Books(Protocol):
 
     async def ready(self) -> bool:
         """Whether SQL answers."""
+        ...
+
+
+# ---------------------------------------------------------------- what changes at run time
+
+
+class Flags(Protocol):
+    """Feature flags as their readers see them: from memory, in microseconds, never failing.
+
+    A key is one of `core/flag_catalog.py`. Each method gives the default (None: the catalogue's) where nobody has set
+    the flag for such a context, or where its value is of another kind. Objects are shared: do not change them.
+    """
+
+    def boolean(self, key: str, context: FlagContext, default: bool | None = None) -> bool:
+        """A flag that is on or off."""
+        ...
+
+    def text(self, key: str, context: FlagContext, default: str | None = None) -> str:
+        """A flag that is a string."""
+        ...
+
+    def number(self, key: str, context: FlagContext, default: float | None = None) -> float:
+        """A flag that is a number."""
+        ...
+
+    def object(self, key: str, context: FlagContext, default: Any = None) -> Any:
+        """A flag that is a JSON object or a list."""
+        ...
+
+    def details(self, key: str, context: FlagContext) -> Evaluation:
+        """The value with reason, variant and the version of the flag; a default where nobody has set it."""
+        ...
+
+
+class FlagStore(Protocol):
+    """The live flags, alike on all nodes soon after a change; kept while Redis is away, put back where it lost any."""
+
+    def of(self, scope: str) -> Mapping[str, Flag]:
+        """What is set in a scope (a tenant, or ALL_TENANTS), by key; from memory."""
+        ...
+
+    async def change(self, scope: str, edits: Sequence[FlagEdit], principal: Principal) -> Sequence[Flag]:
+        """Set flags of one scope, all or none, with a record for the audit; gives them as they are now.
+
+        They are in force on this node when this returns. Edits are checked already. Raises UserError with status 409
+        where a version is not the expected one, BackendError where Redis is away (the change may have been made).
+        """
+        ...
+
+    async def refresh(self) -> int:
+        """Read now what has changed, and put back what Redis lacks; gives how many flags that were. On a timer anyway.
+
+        Raises BackendError.
+        """
+        ...
+
+    async def restore(self, flags: Sequence[Flag]) -> int:
+        """Take over flags that are newer than the live ones, here and in Redis; gives how many were put back there."""
+        ...
+
+    def on_change(self, call: Callable[[frozenset[str]], None]) -> None:
+        """Call `call(keys)` whenever flags of these keys changed on this node; must not block."""
+        ...
+
+
+class FlagBooks(Protocol):
+    """The flags in SQL, which outlive Redis, and who changed them."""
+
+    async def flags(self) -> Sequence[Flag]:
+        """All flags of all scopes, those that were taken back included."""
+        ...
+
+    async def audit(self, scope: str, *, key: str | None, before_ms: int | None, limit: int) -> Sequence[FlagChange]:
+        """Changes in a scope, the newest first; `key` narrows it to one flag, `before_ms` to what is older."""
+        ...
+
+
+BreakerState = Literal["closed", "open", "half_open"]
+
+
+class ModelStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """How a model has done on one node since it started; times are of its latest calls."""
+
+    model: str
+    """`provider:model`."""
+    breaker: BreakerState
+    """Whether it is called: `open` means that it is left alone for a while."""
+    calls: int = 0
+    errors: int = 0
+    last_error: str | None = None
+    """An error code; `unknown` where the measurement told none."""
+    last_error_ms: int | None = None
+    last_call_ms: int | None = None
+    ttft_ms_p50: float | None = None
+    """Over the latest calls (at most 500) that gave a token; None: there were none."""
+    ttft_ms_p95: float | None = None
+
+
+class ModelStatuses(Protocol):
+    """What this node knows of the models that it called."""
+
+    def statuses(self) -> Sequence[ModelStatus]:
+        """One of each model that was called, by name."""
+        ...
+
+
+class NodeStatuses(msgspec.Struct, frozen=True, kw_only=True):
+    """How models do on one node, as it said at `at_ms` (Unix milliseconds)."""
+
+    node_id: str
+    node: str
+    """The process's name in logs."""
+    at_ms: int
+    models: tuple[ModelStatus, ...]
+
+
+class StatusBoard(Protocol):
+    """Where nodes tell one another how models do on them; for people, not for decisions."""
+
+    async def tell(self, node_id: str, name: str, models: Sequence[ModelStatus]) -> None:
+        """Say how models do on a node; it replaces what the node said before, and is kept for a minute."""
+        ...
+
+    async def all(self) -> Sequence[NodeStatuses]:
+        """What all nodes said within the last minute, by their ids."""
         ...
 
 

@@ -16,6 +16,7 @@ from typing import Any, Literal
 import msgspec
 
 from core.events import MessageCompleted
+from core.flags import FlagChange
 from core.messages import Content, Message, ModelMessage, ToolCall
 from core.models import Effect, FinishReason, Usage
 
@@ -88,6 +89,10 @@ class ModelCalled(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True,
     context_size: int = 0
     prompt: tuple[ModelMessage, ...] = ()
     """The messages that were sent, where `keep_prompt`; private."""
+    estimated: bool = False
+    """Whether `usage` was counted because the vendor did not report it."""
+    priced: bool = True
+    """False: nobody knows what the model costs, and `cost_microusd` is 0."""
     broken: tuple[StepUse, ...] = ()
     """The step's calls that broke off before this one, for the books: a later run that goes on knows what they cost."""
 
@@ -189,6 +194,10 @@ class StepUse(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     duration_ms: int
     ttft_ms: int | None = None
     finish_reason: FinishReason = "stop"
+    estimated: bool = False
+    """Whether `usage` was counted because the vendor did not report it (it broke off, or never does)."""
+    priced: bool = True
+    """False: nobody knows what the model costs, and `cost_microusd` is 0. A model that is free is priced."""
 
 
 class TurnRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="kind", tag="turn"):
@@ -220,6 +229,15 @@ class TurnRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, 
     """The user's message and the assistant's, as shown."""
     retry_of: str | None = None
     context_size: int = 0
+    route: str | None = None
+    """Why these models: the route's reason (agent/routing); None: the run had not even begun."""
+    experiment: str | None = None
+    variant: str | None = None
+    """The experiment and its variant that the turn was part of: the exposure."""
+    cache: Literal["hit", "miss"] | None = None
+    """Whether the answer was known already; None: it was not looked for."""
+    saved_microusd: int = 0
+    """With a hit, what the answer cost when it was made."""
     trace_id: str | None = None
 
 
@@ -236,7 +254,7 @@ class FeedbackRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     ts: int
 
 
-Record = TurnRecord | FeedbackRecord
+Record = TurnRecord | FeedbackRecord | FlagChange
 
 
 class HistoryEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -11,7 +11,9 @@ import msgspec
 from core.clock import Clock, SystemClock
 from core.ids import Ids, SystemIds
 from core.measurements import Measure, NoMeasure
-from core.ports import Deliveries, EventLog, Feedbacks, Outbox, SessionStore, TurnQueue
+from core.ports import AnswerCache, Budgets, Deliveries, EventLog, Feedbacks, Outbox, SessionStore, TurnQueue
+from memory.budgets.budgets import RedisBudgets
+from memory.cache.answers import RedisAnswers
 from memory.connection import Database, running
 from memory.deliveries.deliveries import LEASE_MS as DELIVERY_LEASE_MS
 from memory.deliveries.deliveries import RedisDeliveries
@@ -21,6 +23,8 @@ from memory.event_log.gate import Gate
 from memory.event_log.hub import Hub
 from memory.event_log.log import RedisEventLog
 from memory.feedback.feedbacks import RedisFeedbacks
+from memory.flags.live import LiveFlags
+from memory.flags.redis_flags import RedisFlags
 from memory.keys import Keys
 from memory.outbox.outbox import RedisOutbox
 from memory.queue.control import Control
@@ -28,6 +32,7 @@ from memory.queue.turns import LEASE_MS, RUNNING_TURNS, RedisTurnQueue
 from memory.sessions.erasing import SWEEP_AFTER_MS, Erasing
 from memory.sessions.merging import DUE_MS, Merging
 from memory.sessions.store import RedisSessions
+from memory.statuses.board import RedisStatusBoard
 
 
 class Memory(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,6 +44,10 @@ class Memory(msgspec.Struct, frozen=True, kw_only=True):
     outbox: Outbox
     feedbacks: Feedbacks
     deliveries: Deliveries
+    flags: LiveFlags
+    statuses: RedisStatusBoard
+    answers: AnswerCache
+    budgets: Budgets
     database: Database
     redis_url: str
     """Where Redis is; for the embedded one its unix socket."""
@@ -84,7 +93,8 @@ async def open_memory(
         hub = Hub(database, node)
         gate = Gate(database, ids)
         compactor = Compactor(gate, clock)
-        outbox = RedisOutbox(database)
+        outbox, answers = RedisOutbox(database), RedisAnswers(database)
+        budgets = RedisBudgets(database, clock, measure)
         log = RedisEventLog(database, gate, hub, clock)
         queue = RedisTurnQueue(
             database,
@@ -98,6 +108,7 @@ async def open_memory(
             running_turns=running_turns,
             lease_ms=lease_ms,
         )
+        flags = LiveFlags(RedisFlags(database), hub, database.keys)
         await stack.enter_async_context(
             running(
                 redis_links=database.run_links,
@@ -105,22 +116,28 @@ async def open_memory(
                 hub_probe=hub.probe,
                 log=log.run,
                 compactor=compactor.run,
+                flags=flags.run,
             )
         )
         await database.connecting()
+        await flags.begin()
         yield Memory(
             sessions=RedisSessions(
                 database,
                 gate,
                 ids,
                 Merging(database, gate, due_ms=merge_due_ms),
-                Erasing(database, outbox, sweep_after_ms=sweep_after_ms),
+                Erasing(database, outbox, answers, budgets, sweep_after_ms=sweep_after_ms),
             ),
             log=log,
             queue=queue,
             outbox=outbox,
             feedbacks=RedisFeedbacks(gate),
             deliveries=RedisDeliveries(database, gate, lease_ms=delivery_lease_ms),
+            flags=flags,
+            statuses=RedisStatusBoard(database),
+            answers=answers,
+            budgets=budgets,
             database=database,
             redis_url=url,
         )

@@ -46,6 +46,10 @@ class Keys:
         """The pub/sub channel on which a node hears itself."""
         return f"{self.prefix(0)}node:{node}"
 
+    def flags_channel(self) -> str:
+        """The pub/sub channel that names the scope whose flags have changed; all flags are in partition 0."""
+        return f"{self.prefix(0)}flags"
+
 
 def user_key(tenant: str, user_id: str) -> str:
     """A user's name in keys: unambiguous whatever characters the two parts hold."""

@@ -14,6 +14,8 @@ from typing import Any, Final, Literal, TypeVar
 import msgspec
 
 from core.measurements import (
+    BudgetRefused,
+    BudgetWarned,
     ConnectionsChanged,
     LogAppended,
     Measurement,
@@ -284,6 +286,24 @@ CATALOG: Final[tuple[Metric, ...]] = (
         "records",
         "Records that waited for SQL after the last batch of this node.",
         lambda recorded: recorded.waiting,
+    ),
+    _metric(
+        "counter",
+        BudgetWarned,
+        "prosa_budget_warnings_total",
+        "warnings",
+        "Daily budgets that reached a threshold, told once over all nodes; 100: all is spent, or calls are refused.",
+        lambda warned: 1,
+        {"kind": lambda warned: warned.kind, "percent": lambda warned: str(warned.percent)},
+    ),
+    _metric(
+        "counter",
+        BudgetRefused,
+        "prosa_budget_refusals_total",
+        "refusals",
+        "Refusals of model calls, or of more of one, by whose budget; `held`: only by calls under way.",
+        lambda refused: 1,
+        {"kind": lambda refused: refused.kind, "reason": lambda refused: "held" if refused.only_held else "spent"},
     ),
 )
 

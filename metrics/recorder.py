@@ -116,7 +116,7 @@ class Recorder:
         logger.error(
             "outbox.refused",
             tenant=record.tenant,
-            session_id=record.session_id,
+            session_id=getattr(record, "session_id", None),
             turn_id=getattr(record, "turn_id", None),
             error=str(error.__cause__ or error),
         )

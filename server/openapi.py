@@ -11,8 +11,13 @@ from agent.replay_journal import JournalDocument
 from core.errors import HTTP_STATUS
 from core.wire.frames import DeliveryReady, History, Ok
 from server.commands import ServiceCommand, SessionCommand
+from server.flags import FlagAnswer, FlagBody
 from server.http import ErrorBody
+from server.model_offers import SelectBody
+from server.transports.cache import ClearedAnswer
 from server.transports.chat import ChatAnswer, ChatBody, ChatPending
+from server.transports.flags import ATTRIBUTES, AuditAnswer, FlagsAnswer, FlagsBody
+from server.transports.models import ModelsAnswer, ModelStatusesAnswer
 from server.transports.rest import (
     ForgottenAnswer,
     MergeBody,
@@ -23,7 +28,7 @@ from server.transports.rest import (
     StatsAnswer,
 )
 
-Method = Literal["get", "post", "delete"]
+Method = Literal["get", "post", "put", "delete"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +45,8 @@ class Endpoint:
     is_public: bool = False
 
 
+_SCOPE: Final = {"scope": "`tenant`: your own (default); `all`: what holds for every tenant, the operator's."}
+_IF_MATCH: Final = {"If-Match": "The version that is replaced; 409 where it is another."}
 _COMMANDS: Final = SessionCommand | ServiceCommand
 
 ENDPOINTS: Final[tuple[Endpoint, ...]] = (
@@ -114,15 +121,90 @@ ENDPOINTS: Final[tuple[Endpoint, ...]] = (
         answers={200: ForgottenAnswer},
     ),
     Endpoint(
+        method="post",
+        path="/api/v1/cache/clear",
+        summary="Forget all cached answers of the tenant.",
+        answers={200: ClearedAnswer},
+    ),
+    Endpoint(
         method="get",
         path="/api/v1/stats",
-        summary="Tokens and cost a user; mean, p50, p95 and p99 of the times.",
+        summary="Tokens and cost a user; mean, p50, p95 and p99 of the times; what the cache saved.",
         answers={200: StatsAnswer},
         query={
             "since_ms": "Unix milliseconds: only turns that ended later.",
             "user_id": "Only this user.",
             "limit": "How many users; default 100.",
         },
+    ),
+    Endpoint(
+        method="get",
+        path="/api/v1/flags",
+        summary="Every feature flag: what it is, what is in force, what is set.",
+        answers={200: FlagsAnswer},
+    ),
+    Endpoint(
+        method="put",
+        path="/api/v1/flags",
+        summary="Set several flags of one scope, all or none.",
+        body=FlagsBody,
+        answers={200: FlagsAnswer},
+        query=_SCOPE,
+    ),
+    Endpoint(
+        method="get",
+        path="/api/v1/flags/audit",
+        summary="Who changed which flag, when, and what it was before; the newest first.",
+        answers={200: AuditAnswer},
+        query={
+            "key": "Only this flag.",
+            "before_ms": "Unix milliseconds: only what is older.",
+            "limit": "1 to 200; default 50.",
+        }
+        | _SCOPE,
+    ),
+    Endpoint(
+        method="get",
+        path="/api/v1/flags/{key}",
+        summary="One flag, and what is in force for whom it is asked; `ETag` is its version.",
+        answers={200: FlagAnswer},
+        query=dict.fromkeys(ATTRIBUTES, "What is known of the turn, for the rules."),
+    ),
+    Endpoint(
+        method="put",
+        path="/api/v1/flags/{key}",
+        summary="Set a flag: in force on every node at once, without a restart.",
+        body=FlagBody,
+        answers={200: FlagAnswer},
+        query=_SCOPE,
+        headers=_IF_MATCH,
+    ),
+    Endpoint(
+        method="delete",
+        path="/api/v1/flags/{key}",
+        summary="Take a flag back: what holds for all tenants, or the default, is in force again.",
+        answers={200: FlagAnswer},
+        query=_SCOPE,
+        headers=_IF_MATCH,
+    ),
+    Endpoint(
+        method="get",
+        path="/api/v1/models",
+        summary="The models that this server is set up to use, with price, default and switched-off ones.",
+        answers={200: ModelsAnswer},
+    ),
+    Endpoint(
+        method="post",
+        path="/api/v1/models/select",
+        summary="Select the tenant's model, or that of one user or agent: sets the flag `model`.",
+        body=SelectBody,
+        answers={200: FlagAnswer},
+    ),
+    Endpoint(
+        method="get",
+        path="/api/v1/models/status",
+        summary="How each model does on each node: breaker, calls, errors, time to the first token.",
+        answers={200: ModelStatusesAnswer},
     ),
     Endpoint(
         method="get",

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import heapq
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from typing import Final, Literal
 
 import msgspec
 
+from agent.settings import AgentConfig
 from core.clock import Clock
 from core.errors import UserError
 from core.ids import Ids
@@ -32,8 +33,9 @@ from core.ports import (
     TurnStatus,
 )
 from core.turns import FeedbackRecord, OnBusy, Principal, SessionRef, TurnInput, TurnJournal, TurnState
-from core.wire.limits import HISTORY_LIMIT, HISTORY_LIMIT_MOST, content_problem, user_id_problem
+from core.wire.limits import HISTORY_LIMIT, HISTORY_LIMIT_MOST, user_id_problem
 from server.approvals import Approvals
+from server.content import check_content
 from server.remembering import remembering
 from server.replaced import replacing
 
@@ -58,7 +60,7 @@ class Sessions:
         clock: Clock,
         ids: Ids,
         measure: Measure,
-        agents: frozenset[str],
+        agents: Mapping[str, AgentConfig],
         default_agent: str,
     ) -> None:
         self.store = store
@@ -144,10 +146,10 @@ class Sessions:
         locale: str | None,
     ) -> TurnInput:
         """The turn that a message asks for. Raises UserError."""
-        _check_content(content)
         agent = agent or self._default_agent
         if agent not in self._agents:
             raise UserError(f"There is no agent {agent!r}.", code="not_found")
+        check_content(content, images=self._agents[agent].images)
         now_ms = self._clock.now_ms()
         turn_id, message_id = self._ids.new("turn"), self._ids.new("msg")
         message = Message(
@@ -351,11 +353,3 @@ def _user(principal: Principal, user_id: str | None) -> str | None:
     if user_id not in (None, principal.user_id):
         raise UserError("There is no such user.", code="not_found")
     return principal.user_id
-
-
-def _check_content(content: Content) -> None:
-    problem = content_problem(content)
-    if problem is not None:
-        raise UserError(problem)
-    if not isinstance(content, str) and any(part.type != "text" for part in content):
-        raise UserError("content: this agent reads text only; send parts of type 'text'.")

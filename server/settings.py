@@ -8,16 +8,19 @@ import platform
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import NoDecode, SettingsConfigDict
 
+from core.budgets import BudgetLimits
 from core.errors import SettingsError
+from server.model_settings import ModelSettings, is_http, with_keys
 
 Role = Literal["web", "worker"]
 
 
-class Settings(BaseSettings):
+class Settings(ModelSettings):
     """What the operator may set. The names in the environment are these in upper case."""
 
     model_config = SettingsConfigDict(env_file=".env", env_file_encoding="utf-8", extra="ignore", frozen=True)
@@ -50,15 +53,17 @@ class Settings(BaseSettings):
     database_url: str | None = Field(
         None, description="The books: `sqlite:///...` or `postgresql://...`. Unset: SQLite in DATA_DIR."
     )
-    llm_model: str | None = Field(
-        None, description="`provider:model`. Unset: OpenAI where OPENAI_API_KEY is set, else the offline demo."
+    prices_file: Path | None = Field(
+        None, description="YAML or JSON with prices of your own, by model and tenant (`metrics/price_file.py`)."
     )
-    llm_fallbacks: Annotated[tuple[str, ...], NoDecode] = Field(
-        (), description="`provider:model`s (comma list) that are tried in order where the first cannot answer."
+    budget_tenant_day_usd: float | None = Field(
+        None, ge=0, description="US dollars that each tenant's model calls may cost in a day. Unset: no limit."
     )
-    openai_api_key: SecretStr | None = Field(None, description="Key for OpenAI or a compatible server.")
-    openai_base_url: str | None = Field(
-        None, description="Base URL of an OpenAI-compatible server. Default: OpenAI's own."
+    budget_user_day_usd: float | None = Field(
+        None, ge=0, description="US dollars that each user's model calls may cost in a day. Unset: no limit."
+    )
+    budget_zone: str = Field(
+        "UTC", description="Time zone whose midnight ends a budget's day, such as `America/Sao_Paulo`."
     )
     agents_dir: Path = Field(Path("agents"), description="Folder of the agents' configuration, one YAML file each.")
     agent: str = Field("sales", description="The agent that answers where nothing else is asked for.")
@@ -81,6 +86,9 @@ class Settings(BaseSettings):
     bootstrap_api_keys: Annotated[tuple[tuple[str, SecretStr], ...], NoDecode] = Field(
         (), description="Service keys made at start: `tenant=secret`, a comma list; a secret has 16 characters or more."
     )
+    operator_tenant: str = Field(
+        "default", description="The tenant whose keys may set the feature flags of all tenants."
+    )
     allowed_origins: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="Web origins (comma list) that may connect besides the server's own."
     )
@@ -99,7 +107,7 @@ class Settings(BaseSettings):
         description="Users' words in the line `turn.completed`: `off`, `masked` (and cut to 500 characters) or `full`.",
     )
 
-    @field_validator("roles", "llm_fallbacks", "market_allowed_hosts", "allowed_origins", mode="before")
+    @field_validator("roles", "market_allowed_hosts", "allowed_origins", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
@@ -130,14 +138,30 @@ class Settings(BaseSettings):
     @classmethod
     def _whole_origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         for origin in value:
-            if not _is_http(origin) or urlsplit(origin).path.strip("/"):
+            if not is_http(origin) or urlsplit(origin).path.strip("/"):
                 raise ValueError(f"{origin!r} is no web origin; write scheme and host, such as https://www.example.com")
         return value
 
-    @field_validator("openai_base_url", "market_base_url")
+    @field_validator("operator_tenant")
     @classmethod
-    def _http_url(cls, value: str | None) -> str | None:
-        if value is not None and not _is_http(value):
+    def _one_tenant(cls, value: str) -> str:
+        if not value.replace("-", "_").isidentifier():
+            raise ValueError("write one tenant's name: letters, digits, _ and -")
+        return value
+
+    @field_validator("budget_zone")
+    @classmethod
+    def _known_zone(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (ZoneInfoNotFoundError, ValueError) as error:
+            raise ValueError("there is no such time zone; write a name such as America/Sao_Paulo, or UTC") from error
+        return value
+
+    @field_validator("market_base_url")
+    @classmethod
+    def _market_http_url(cls, value: str) -> str:
+        if not is_http(value):
             raise ValueError("write an address that begins with http:// or https://")
         return value
 
@@ -151,11 +175,11 @@ class Settings(BaseSettings):
     @field_validator(
         "redis_url",
         "database_url",
-        "llm_model",
-        "openai_api_key",
-        "openai_base_url",
         "sales_database_url",
         "reference_date",
+        "prices_file",
+        "budget_tenant_day_usd",
+        "budget_user_day_usd",
         mode="before",
     )
     @classmethod
@@ -168,13 +192,13 @@ class Settings(BaseSettings):
         return not self.bootstrap_api_keys
 
     @property
-    def model(self) -> str:
-        """`provider:model` to use by default."""
-        if self.llm_model is not None:
-            return self.llm_model
-        if self.openai_api_key is not None:
-            return "openai:gpt-5-mini"
-        return "offline:offline-demo"
+    def budget_limits(self) -> BudgetLimits:
+        """What every tenant and user may spend in a day, where nothing else is said of them."""
+        return BudgetLimits(
+            tenant_day_microusd=_microusd(self.budget_tenant_day_usd),
+            user_day_microusd=_microusd(self.budget_user_day_usd),
+            zone=self.budget_zone,
+        )
 
     @property
     def books_url(self) -> str:
@@ -198,14 +222,14 @@ def load_settings(**overrides: Any) -> Settings:
             f"HOST is {settings.host!r} but no API keys are set: without keys Prosa listens on loopback only. "
             "Set BOOTSTRAP_API_KEYS=tenant=secret, or HOST=127.0.0.1."
         )
-    for name, model in (("LLM_MODEL", settings.model), *(("LLM_FALLBACKS", model) for model in settings.llm_fallbacks)):
-        if ":" not in model.strip(":"):
+    for name, model in settings.models_named:
+        provider, colon, rest = model.partition(":")
+        if not (provider and colon and rest):
             raise SettingsError(f"{name}: {model!r} is not of the form provider:model, such as openai:gpt-5-mini.")
-        if model.startswith("openai:") and settings.openai_api_key is None and settings.openai_base_url is None:
-            raise SettingsError(
-                f"{name} is {model!r}: set OPENAI_API_KEY, or OPENAI_BASE_URL for a server of your own."
-            )
-    return settings
+        if (todo := settings.missing.get(provider)) is not None:
+            raise SettingsError(f"{name} is {model!r}: {todo}.")
+    env_file = overrides.get("_env_file", Settings.model_config.get("env_file"))
+    return settings.model_copy(update={"llm_providers": with_keys(settings.llm_providers, env_file)})
 
 
 def is_loopback(host: str) -> bool:
@@ -218,9 +242,8 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def _is_http(url: str) -> bool:
-    parts = urlsplit(url)
-    return parts.scheme in ("http", "https") and bool(parts.hostname)
+def _microusd(usd: float | None) -> int | None:
+    return None if usd is None else round(usd * 1_000_000)
 
 
 def _line(problem: Any) -> str:
@@ -228,7 +251,7 @@ def _line(problem: Any) -> str:
     reason = problem["msg"].removeprefix("Value error, ")
     if not name:  # a rule about several settings names them itself
         return str(reason)
-    secret = "key" in name.lower() or "url" in name.lower()
+    secret = any(part in name for part in ("KEY", "URL", "HOST", "PROVIDERS"))  # an address may hold a password
     seen = "" if secret else f" (it is {problem.get('input')!r})"
     return f"{name}: {reason}{seen}"
 
@@ -236,7 +259,8 @@ def _line(problem: Any) -> str:
 def settings_table() -> str:
     """The settings as a Markdown table, for the README."""
     rows = ["| setting | default | what it is |", "|---|---|---|"]
-    for name, field in Settings.model_fields.items():
+    fields = Settings.model_fields.items()
+    for name, field in sorted(fields, key=lambda item: item[0] in ModelSettings.model_fields):  # these come last
         default = "" if field.is_required() or field.default_factory is not None else _shown(field.default)
         rows.append(f"| `{name.upper()}` | {default} | {field.description} |")
     return "\n".join(rows)

@@ -1,4 +1,4 @@
-"""The composition root: builds everything with plain constructors. The only file that names concrete adapters."""
+"""The composition root: builds all with plain constructors. Only it and, for models, `vendors.py` name adapters."""
 
 from __future__ import annotations
 
@@ -15,44 +15,59 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.routing import BaseRoute
 
+from agent.answer_cache import AnswerCaching
 from agent.budget import TokenCounter
-from agent.providers.offline import OfflineProvider
-from agent.providers.openai import OPENAI_URL, OpenAIProvider
 from agent.replay_journal import document as replayed
+from agent.routing.breaker import Breaker
+from agent.routing.metered import Metered
+from agent.routing.policy import Policy, load_policies
+from agent.routing.router import Router
 from agent.runner import Runner
 from agent.settings import AgentConfig, load_agents
 from core.asyncapi import document as asyncapi
 from core.clock import Clock, SystemClock
 from core.errors import BackendError, SettingsError
+from core.flag_catalog import Catalog
 from core.ids import Ids, SystemIds
-from core.ports import Books, Provider, Tools
+from core.measurements import Measures
+from core.ports import Books, FlagBooks, Flags, Pricing, Provider, Tools
 from core.turns import Principal, TakenTurn
 from memory.backends import Memory, open_memory
+from memory.flags.open_feature import open_feature_flags
 from metrics.logs import mask_prompt
+from metrics.model_figures import ModelFigures
+from metrics.price_file import load_prices
 from metrics.pricing import ListedPricing
 from metrics.prometheus import Prometheus
 from metrics.recorder import Recorder, RefusedRecords
+from metrics.sql.flags import SqlFlags
 from metrics.sql.opening import open_books
 from server.app import make_app
 from server.auth import Authenticator
 from server.connection import Connection
+from server.flag_restoring import restore_flags
+from server.flag_routes import flag_routes
 from server.handing_on import HandingOnWriter
 from server.housekeeping import housekeeping
 from server.leaving import Leaving
 from server.lifeline_holder import LifelineHolder
-from server.models import ModelChooser
+from server.model_statuses import ClusterStatuses, breaker_of
 from server.node import Node
 from server.openapi import openapi
 from server.outbound import Transport
+from server.routing import budget_left, language_of, limits_by_flags
+from server.routing_flags import routing_catalog
 from server.sessions import Sessions
 from server.settings import Settings
 from server.supervision import attempt, end_tasks, supervise
+from server.transports.cache import Cache
 from server.transports.chat import Chat
 from server.transports.health import Health
 from server.transports.pages import Pages
 from server.transports.rest import Rest
 from server.transports.sse import EventStream
 from server.transports.websocket import WebSocketDoor
+from server.vendors import build_providers
 from server.worker import Worker
 from tools import Registry
 from tools.builtin.last_values import LastValuesFile
@@ -79,8 +94,15 @@ class _Parts:
     tools: Tools
     today: date | None
     counter: TokenCounter
-    chooser: ModelChooser
+    policies: Mapping[str, Policy]
+    router: Router
+    pricing: Pricing
     node_id: str
+    catalog: Catalog
+    flags: Flags
+    flag_books: FlagBooks
+    figures: ModelFigures
+    statuses: ClusterStatuses
 
 
 @asynccontextmanager
@@ -99,8 +121,11 @@ async def build(settings: Settings, extra_providers: Mapping[str, Provider] | No
         if node.worker is not None:
             recorder = Recorder(parts.memory.outbox, parts.books, parts.metrics, RefusedRecords(settings.data_dir))
             await _background(stack, "recorder", recorder.run)
-            for name, loop in housekeeping(parts.memory.queue, parts.memory.sessions, parts.books).items():
+            memory = parts.memory
+            loops = housekeeping(memory.queue, memory.sessions, parts.books, memory.flags, parts.flag_books)
+            for name, loop in loops.items():
                 await _background(stack, name, loop)
+            await _background(stack, "model statuses", parts.statuses.tell)
             await _background(stack, "token counter", parts.counter.load, once=True)
             if settings.redis_url is not None:  # the embedded Valkey ends with this process anyway
                 arguments = [settings.redis_url, str(settings.partitions), parts.node_id]
@@ -130,10 +155,41 @@ async def _parts(stack: AsyncExitStack, settings: Settings, extra_providers: Map
             measure=metrics,
         )
     )
+    flag_books = SqlFlags(books.engine)
+    await restore_flags(memory.flags, flag_books)
     tools, today = await stack.enter_async_context(_tools(settings, clock))
-    providers = {**_providers(settings, ids), **extra_providers}
-    for provider in providers.values():
+    pricing = ListedPricing(clock, None if settings.prices_file is None else load_prices(settings.prices_file))
+    catalog = routing_catalog(lambda names: router.check(names))  # noqa: PLW0108 - it is made below, with these flags
+    flags = stack.enter_context(open_feature_flags(memory.flags, catalog, node_id))
+    policies = load_policies(settings.agents_dir / "policies")
+    counter = TokenCounter(cache_dir=settings.data_dir / "tokens")
+    limits_for = limits_by_flags(flags, settings.budget_limits)
+    breakers: dict[str, Breaker] = {}
+    for name, provider in {**build_providers(settings, ids), **extra_providers}.items():
+        metered = Metered(
+            provider,
+            budgets=memory.budgets,
+            limits_for=limits_for,
+            pricing=pricing,
+            counter=counter,
+            clock=clock,
+            ids=ids,
+        )
+        breakers[name] = Breaker(metered)
         stack.push_async_callback(provider.close)
+    figures = ModelFigures(clock, breaker_of(breakers))
+    router = Router(
+        breakers,
+        settings.model,
+        settings.llm_fallbacks,
+        agents=agents,
+        policies=policies,
+        flags=flags,
+        pricing=pricing,
+        budget_left=budget_left(memory.budgets, limits_for),
+        detect_language=language_of,
+        missing=settings.missing,
+    )
     return _Parts(
         settings=settings,
         clock=clock,
@@ -144,9 +200,16 @@ async def _parts(stack: AsyncExitStack, settings: Settings, extra_providers: Map
         memory=memory,
         tools=tools,
         today=today,
-        counter=TokenCounter(cache_dir=settings.data_dir / "tokens"),
-        chooser=ModelChooser(providers, settings.model, settings.llm_fallbacks),
+        policies=policies,
+        router=router,
+        counter=counter,
+        pricing=pricing,
         node_id=node_id,
+        catalog=catalog,
+        flags=flags,
+        flag_books=flag_books,
+        figures=figures,
+        statuses=ClusterStatuses(figures, memory.statuses, clock, node_id=node_id, name=settings.node),
     )
 
 
@@ -163,7 +226,7 @@ def _node(parts: _Parts) -> Node:
         clock=parts.clock,
         ids=parts.ids,
         measure=parts.metrics,
-        agents=frozenset(parts.agents),
+        agents=parts.agents,
         default_agent=settings.agent,
     )
     connections: set[Connection] = set()
@@ -174,6 +237,19 @@ def _node(parts: _Parts) -> Node:
         authenticator = Authenticator(settings)
         door = _door(parts, sessions, authenticator, connections)
         routes += _web_routes(parts, sessions, authenticator, leaving)
+        routes += flag_routes(
+            settings,
+            authenticator,
+            catalog=parts.catalog,
+            flags=parts.flags,
+            store=parts.memory.flags,
+            books=parts.flag_books,
+            agents=parts.agents,
+            policies=parts.policies,
+            check_model=parts.router.candidate,
+            pricing=parts.pricing,
+            statuses=parts.statuses,
+        )
     return Node(
         app=make_app(routes, door),
         connections=connections,
@@ -192,7 +268,7 @@ def _web_routes(parts: _Parts, sessions: Sessions, authenticator: Authenticator,
         clock=parts.clock,
         ids=parts.ids,
         wait_s=settings.chat_wait_s,
-        check_model=parts.chooser.choice,
+        check_model=parts.router.candidate,
         leaving=leaving,
     )
     event_stream = EventStream(sessions, authenticator, parts.metrics, leaving)
@@ -203,11 +279,12 @@ def _web_routes(parts: _Parts, sessions: Sessions, authenticator: Authenticator,
         replay=lambda journal: replayed(journal, parts.agents.get(journal.input.agent), parts.tools.specs()),
         public_config=_public_config(settings, parts.agents[settings.agent]),
     )
+    cache = Cache(authenticator, parts.memory.answers)
     documents = {
         "openapi": lambda: msgspec.json.encode(openapi(VERSION)),
         "asyncapi": lambda: msgspec.json.encode(asyncapi()),
     }
-    return [*event_stream.routes(), *chat.routes(), *rest.routes(), *Pages(STATIC, documents).routes()]
+    return [*event_stream.routes(), *chat.routes(), *rest.routes(), *cache.routes(), *Pages(STATIC, documents).routes()]
 
 
 def _door(
@@ -237,15 +314,16 @@ def _worker(parts: _Parts) -> Worker:
     runner = Runner(
         agents=parts.agents,
         tools=parts.tools,
-        choose_models=parts.chooser,
-        pricing=ListedPricing(parts.clock),
+        choose_models=parts.router,
+        pricing=parts.pricing,
         clock=parts.clock,
         ids=parts.ids,
-        measure=parts.metrics,
+        measure=Measures(parts.metrics, parts.figures),
         counter=parts.counter,
         reference_date=parts.today,
         on_cancel=queue.on_cancel,
         mask=mask_prompt,
+        caching=AnswerCaching(parts.memory.answers, parts.tools, parts.flags),
     )
 
     async def run_turn(turn: TakenTurn) -> None:
@@ -264,14 +342,6 @@ def _worker(parts: _Parts) -> Worker:
         drain_s=parts.settings.drain_s,
         hand_on=hand_on,
     )
-
-
-def _providers(settings: Settings, ids: Ids) -> dict[str, Provider]:
-    providers: dict[str, Provider] = {"offline": OfflineProvider(ids=ids)}
-    if settings.openai_api_key is not None or settings.openai_base_url is not None:
-        key = settings.openai_api_key.get_secret_value() if settings.openai_api_key is not None else ""
-        providers["openai"] = OpenAIProvider(api_key=key, base_url=settings.openai_base_url or OPENAI_URL)
-    return providers
 
 
 def _public_config(settings: Settings, agent: AgentConfig) -> dict[str, Any]:

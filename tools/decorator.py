@@ -25,7 +25,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final, TypeVar
 
 import docstring_parser
@@ -40,6 +40,8 @@ _NAME: Final = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 
 _MARK: Final = "__prosa_tool__"
 
+DataVersion = Callable[[], Awaitable[str]]
+"""Gives another text where data may have changed. Raises ToolError where it cannot tell."""
 AnyFunction = TypeVar("AnyFunction", bound=Callable[..., Any])
 
 
@@ -91,8 +93,13 @@ def tool(
 class Tool:
     """A tool that is ready to run: its spec, and `run`. Made from a function under `@tool`."""
 
-    def __init__(self, function: Callable[..., Any], *, description: str | None = None) -> None:
+    def __init__(
+        self, function: Callable[..., Any], *, description: str | None = None, version: DataVersion | None = None
+    ) -> None:
         """Read the function. `description` replaces the docstring's, where it depends on what the tool was built with.
+
+        `version` tells what the data is at that its results come from: with it, and effect `read`, answers that rest
+        on the tool may be cached until the version is another. Tools whose results depend on more must have none.
 
         Raises TypeError for a function without `@tool`, docstring, hints or described parameters, and
         ValueError for a name that vendors refuse.
@@ -102,6 +109,7 @@ class Tool:
             raise TypeError(f"{function!r} is not marked with @tool")
         text, described = _documentation(function)
         self._function = function
+        self.version: Final = version if options.effect == "read" else None
         self._signature: Signature = read_signature(function, described)
         self.spec: Final = ToolSpec(
             name=_checked_name(options.name or function.__name__),
@@ -113,6 +121,7 @@ class Tool:
             parallel=options.parallel,
             timeout_s=options.timeout_s,
             output_cap=options.output_cap,
+            cacheable=self.version is not None,
         )
 
     async def run(self, arguments: dict[str, Any], context: ToolContext) -> ToolOutcome:

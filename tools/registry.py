@@ -64,6 +64,15 @@ class Registry:
         logger.debug("tool.completed", tool=name, call_id=context.call_id, duration_ms=duration_ms)
         return _capped(outcome, tool.spec.output_cap)
 
+    async def data_version(self, names: Iterable[str]) -> str:
+        """The versions of the data behind these tools; each source is asked once. Raises ToolError."""
+        sources = dict.fromkeys(
+            version
+            for name in sorted(names)
+            if name in self._tools and (version := self._tools[name].version) is not None
+        )
+        return "\n".join([await version() for version in sources])
+
     def _find(self, name: str) -> Tool:
         tool = self._tools.get(name)
         if tool is not None:

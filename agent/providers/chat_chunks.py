@@ -12,6 +12,9 @@ from typing import Any, Final
 import msgspec
 
 from agent.providers.openai_errors import error_in_stream
+from agent.providers.openai_messages import THOUGHTS
+from agent.providers.parallel_wrapper import unrolled
+from agent.providers.tool_names import ToolNames
 from core.errors import ProviderError, StreamCut
 from core.messages import ToolCall
 from core.models import (
@@ -91,12 +94,14 @@ class ChatAssembler:
     """Eats the data of server-sent events, gives model events. No I/O.
 
     Tool calls are given whole, when the stream ends; a refusal is given as text and ends `filtered`. The calls and
-    the finish come from `finish`, which raises StreamCut where the stream ended with no sign of being whole.
+    the finish come from `finish`, which raises StreamCut where the stream ended with no sign of being whole. What was
+    thought as `reasoning_content` before calls is kept: who sends it wants it back with them.
     """
 
-    def __init__(self, provider: str) -> None:
-        self._provider = provider
+    def __init__(self, provider: str, names: ToolNames) -> None:
+        self._provider, self._names = provider, names
         self._calls: list[_OpenCall] = []
+        self._thoughts: list[str] = []
         self._usage: Usage | None = None
         self._model: str | None = None
         self._finish: FinishReason | None = None
@@ -137,9 +142,12 @@ class ChatAssembler:
             raise StreamCut(f"the stream of {self._provider!r} ended before the answer did")
         if self._finish == "failed":
             raise ProviderError(f"the provider {self._provider!r} broke off its answer")
-        events: list[ModelEvent] = [ToolCallReady(call=self._whole(call)) for call in self._calls]
+        events: list[ModelEvent] = [
+            ToolCallReady(call=whole) for call in self._calls for whole in unrolled(self._whole(call), self._names)
+        ]
         reason: FinishReason = "filtered" if self._refused else self._finish or "stop"
-        events.append(ModelFinished(reason=reason, model=self._model))
+        kept = {THOUGHTS: "".join(self._thoughts)} if self._calls and self._thoughts else None
+        events.append(ModelFinished(reason=reason, model=self._model, opaque=kept))
         return events
 
     def _read(self, payload: bytes) -> _Chunk:
@@ -167,6 +175,8 @@ class ChatAssembler:
         if delta.reasoning_content or delta.reasoning:
             _flush(texts, events)
             events.extend(_reasoning(delta))
+            if delta.reasoning_content:
+                self._thoughts.append(delta.reasoning_content)
         if delta.tool_calls:
             for fragment in delta.tool_calls:
                 self._add(fragment)
@@ -218,9 +228,10 @@ class ChatAssembler:
         return newest_first[0] if newest_first else None
 
     def _whole(self, call: _OpenCall) -> ToolCall:
-        """An id that never came is left empty: the runner makes one."""
+        """The call under the vendor's name. An id that never came is left empty: the runner makes one."""
         opaque = {"extra_content": call.extra} if call.extra else None
-        return ToolCall(call_id=call.call_id or "", name=call.name, arguments="".join(call.arguments), opaque=opaque)
+        arguments = "".join(call.arguments)
+        return ToolCall(call_id=call.call_id or "", name=call.name, arguments=arguments, opaque=opaque)
 
 
 def _flush(texts: list[str], events: list[ModelEvent]) -> None:

@@ -40,6 +40,8 @@ class Timeouts(msgspec.Struct, frozen=True, kw_only=True):
     first_token_s: float = 45.0
     """From the call to the first event; a reasoning model thinks before it speaks."""
     between_tokens_s: float = 30.0
+    total_s: float = 300.0
+    """From the call to the answer's end, whatever comes; nobody waits longer for one answer."""
 
 
 class ModelHttp:
@@ -152,7 +154,9 @@ class ModelCall:
         self._loop = asyncio.get_running_loop()
         self._time = self._loop.time
         self._between_s = http.timeouts.between_tokens_s
-        self._deadline_s = self._time() + http.timeouts.first_token_s
+        now_s = self._time()
+        self._last_s = now_s + http.timeouts.total_s
+        self._deadline_s = min(now_s + http.timeouts.first_token_s, self._last_s)
         self._began = self._waiting = self._ended = False
 
     async def __aenter__(self) -> Self:
@@ -180,7 +184,7 @@ class ModelCall:
         if not self._began:
             self._began = True
             self._timer.cancel()
-            self._timer = self._loop.call_at(self._time() + self._between_s, self._look)
+            self._timer = self._loop.call_at(min(self._time() + self._between_s, self._last_s), self._look)
 
     def ended(self) -> None:
         """All that counts was read: the rest of the body, usually an empty chunk, is not waited for.
@@ -191,13 +195,16 @@ class ModelCall:
 
     async def read(self) -> bytes:
         """What came since the last read, at least a byte; empty at the body's end. Raises StreamCut, ProviderError."""
+        now_s = self._time()
+        if now_s >= self._last_s:
+            raise self._late()
         if self._began:
-            self._deadline_s = self._time() + self._between_s
+            self._deadline_s = min(now_s + self._between_s, self._last_s)
         self._waiting = True
         try:
             return await self._content.readany()
         except _TooLate as error:
-            raise self._failed("stopped answering") from error
+            raise self._late() from error
         except aiohttp.ClientPayloadError as error:
             if isinstance(error.__cause__, ContentEncodingError):
                 raise self._failed("sent what cannot be unpacked") from error
@@ -218,20 +225,21 @@ class ModelCall:
         return body
 
     async def _send(self) -> aiohttp.ClientResponse:
-        """Errors are raised without their cause: aiohttp's name the request, whose headers hold the key."""
+        """Errors are raised with neither cause nor context: aiohttp's name the request, whose headers hold the key."""
         try:
             async with asyncio.timeout_at(self._deadline_s):
                 return await self._http.send(*self._request)
         except aiohttp.ServerTimeoutError:
-            raise self._failed("could not be reached in time") from None
+            failure = self._failed("could not be reached in time")
         except TimeoutError:
-            raise self._failed("did not begin to answer in time") from None
+            failure = self._failed("did not begin to answer in time")
         except aiohttp.ClientResponseError:
-            raise self._failed("sent what is not an HTTP answer") from None
+            failure = self._failed("sent what is not an HTTP answer")
         except (aiohttp.ClientError, OSError):
-            raise self._failed("cannot be reached") from None
+            failure = self._failed("cannot be reached")
         except ValueError:
-            raise self._failed("cannot be asked: its address, proxy or key is malformed", retryable=False) from None
+            failure = self._failed("cannot be asked: its address, proxy or key is malformed", retryable=False)
+        raise failure
 
     def _look(self) -> None:
         """The timer: break the read off that is late, or come back when the next may be."""
@@ -256,6 +264,10 @@ class ModelCall:
         """The body has ended: aiohttp has put the connection back among the idle ones."""
         self._timer.cancel()
         self._http.note(self, in_use=False)
+
+    def _late(self) -> ProviderError:
+        over = self._time() >= self._last_s
+        return self._failed("took too long for one answer" if over else "stopped answering")
 
     def _failed(self, what: str, *, retryable: bool = True) -> ProviderError:
         return ProviderError(f"the provider {self._http.name!r} {what}", retryable=retryable)

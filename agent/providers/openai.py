@@ -6,25 +6,23 @@ here: the runner does, with what it knows of the turn.
 
 from __future__ import annotations
 
-import os
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, asynccontextmanager
-from typing import Any, Final
-from urllib.parse import urlsplit
 
-import aiohttp
 import msgspec
-from multidict import CIMultiDict
-from yarl import URL
 
 from agent.providers.chat_chunks import ChatAssembler
+from agent.providers.chat_dialect import dialect_of
 from agent.providers.http import ModelCall, ModelHttp, Timeouts
 from agent.providers.openai_errors import error_of_status
+from agent.providers.openai_http import OPENAI_URL, endpoint, headers, json_or_text
 from agent.providers.openai_messages import request_body
 from agent.providers.sse import SseParser
+from agent.providers.tool_names import ToolNames
 from core.models import ModelEvent, ModelRequest
 
-OPENAI_URL: Final = "https://api.openai.com/v1"
+__all__ = ["OPENAI_URL", "OpenAIProvider", "Timeouts"]
+
 _encode = msgspec.json.Encoder().encode
 
 
@@ -47,33 +45,29 @@ class OpenAIProvider:
         project: str | None = None,
     ) -> None:
         self.name = name
-        own = (urlsplit(base_url).hostname or "").endswith((".openai.com", ".openai.azure.com"))
-        self._limit_name = "max_completion_tokens" if own else "max_tokens"
-        self._url, login = _chat_url(base_url)
-        self._headers = _headers(
-            login or f"Bearer {api_key.strip() or 'none'}",  # who wants no key, is not hurt by one
-            organization or os.environ.get("OPENAI_ORG_ID"),
-            project or os.environ.get("OPENAI_PROJECT_ID"),
-        )
+        self._dialect = dialect_of(base_url)
+        self._url, login = endpoint(base_url, "chat/completions")
+        self._headers = headers(api_key, login, organization, project)
         self._http = ModelHttp(name, timeouts or Timeouts())
 
     @asynccontextmanager
     async def stream(self, request: ModelRequest) -> AsyncIterator[AsyncIterator[ModelEvent]]:
         """Call the model; see `core.ports.Provider.stream`."""
-        body = _encode(request_body(request, provider=self.name, limit_name=self._limit_name))
+        names = ToolNames(spec.name for spec in request.tools)
+        body = _encode(request_body(request, names, provider=self.name, dialect=self._dialect))
         async with self._http.post(self._url, body, self._headers) as call:
             if not 200 <= call.status < 300:
-                error = _json_or_text(await call.read_error())
+                error = json_or_text(await call.read_error())
                 raise error_of_status(self.name, call.status, error, call.headers, request.model)
-            async with aclosing(self._events(call)) as events:
+            async with aclosing(self._events(call, names)) as events:
                 yield events
 
     async def close(self) -> None:
         """Close the connections."""
         await self._http.close()
 
-    async def _events(self, call: ModelCall) -> AsyncGenerator[ModelEvent, None]:
-        parser, assembler = SseParser(), ChatAssembler(self.name)
+    async def _events(self, call: ModelCall, names: ToolNames) -> AsyncGenerator[ModelEvent, None]:
+        parser, assembler = SseParser(), ChatAssembler(self.name, names)
         while not assembler.done and (chunk := await call.read()):
             for event in assembler.feed(parser.feed(chunk)):
                 call.began()
@@ -83,27 +77,3 @@ class OpenAIProvider:
         call.ended()
         for event in assembler.finish():
             yield event
-
-
-def _chat_url(base_url: str) -> tuple[URL, str | None]:
-    """The address of Chat Completions without user and password, and these as an Authorization header."""
-    url = URL(base_url)
-    path = url.raw_path.rstrip("/") + "/chat/completions"
-    login = aiohttp.encode_basic_auth(url.user or "", url.password or "") if url.raw_user else None
-    return url.with_user(None).with_path(path, encoded=True, keep_query=True), login
-
-
-def _headers(authorization: str, organization: str | None, project: str | None) -> CIMultiDict[str]:
-    headers = CIMultiDict({"Authorization": authorization})
-    if organization:
-        headers["OpenAI-Organization"] = organization
-    if project:
-        headers["OpenAI-Project"] = project
-    return headers
-
-
-def _json_or_text(body: bytes) -> Any:
-    try:
-        return msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return body.decode(errors="replace")

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+from core.ports import AnswerCache, Budgets
 from core.turns import Erasure, SessionRef
 from memory.connection import Database
 from memory.keys import user_key
@@ -23,18 +24,30 @@ _DUE_AT_ONCE: Final = 100
 class Erasing:
     """`SessionStore.erase`, `due_erasures` and `swept`."""
 
-    def __init__(self, database: Database, outbox: RedisOutbox, *, sweep_after_ms: int = SWEEP_AFTER_MS) -> None:
+    def __init__(
+        self,
+        database: Database,
+        outbox: RedisOutbox,
+        answers: AnswerCache,
+        budgets: Budgets,
+        *,
+        sweep_after_ms: int = SWEEP_AFTER_MS,
+    ) -> None:
         self._database = database
         self._keys = database.keys
         self._outbox = outbox
+        self._answers = answers
+        self._budgets = budgets
         self._sweep_after_ms = sweep_after_ms
 
     async def erase(self, tenant: str, user_id: str) -> tuple[SessionRef, ...]:
         """Forget a user. What is interrupted is taken up by the next call, or by the sweep."""
         user = user_key(tenant, user_id)
         reply = await self._database.call(ERASE_BEGIN, self._keys.of(user), user, tenant, user_id)
+        await self._answers.forget(tenant, user_id)
         ids, merged_into = ([value.decode() for value in reply[start::2]] for start in (2, 3))
         await self._erase_sessions(tenant, user_id, dict(zip(ids, merged_into, strict=True)))
+        await self._budgets.forget(tenant, user_id)
         await self._database.call(ERASE_DONE, self._keys.of(user), user, *ids)
         return tuple(SessionRef(session_id=each, tenant=tenant, user_id=user_id) for each in ids)
 
@@ -50,7 +63,9 @@ class Erasing:
 
     async def swept(self, erasure: Erasure) -> None:
         """See `core.ports.SessionStore.swept`."""
+        await self._answers.forget(erasure.tenant, erasure.user_id)
         await self._erase_sessions(erasure.tenant, erasure.user_id, dict.fromkeys(erasure.session_ids, ""))
+        await self._budgets.forget(erasure.tenant, erasure.user_id)
         user = user_key(erasure.tenant, erasure.user_id)
         await self._database.call(ERASE_DONE, self._keys.of(user), user, *erasure.session_ids)
         await self._database.call(ERASE_SWEPT, self._keys.of(user), user, *erasure.session_ids)

@@ -57,6 +57,7 @@ class SqlBooks:
         async with reading(self.engine) as connection:
             outcomes = (await connection.execute(queries.totals_by_outcome(counted))).mappings().all()
             users = (await connection.execute(queries.totals_by_user(counted, limit))).mappings().all()
+            looked_up = (await connection.execute(queries.cache_totals(counted))).mappings().all()
             ttft_ms = await _times(connection, schema.turns.c.ttft_ms, counted)
             duration_ms = await _times(connection, schema.turns.c.duration_ms, counted)
         return Stats(
@@ -66,6 +67,7 @@ class SqlBooks:
             cost_microusd=sum(int(row["cost_microusd"]) for row in outcomes),
             ttft_ms=ttft_ms,
             duration_ms=duration_ms,
+            cache=rows.cache_stats(looked_up),
             users=tuple(
                 UserStats(
                     user_id=row["user_id"],

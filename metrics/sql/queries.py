@@ -135,6 +135,12 @@ def totals_by_user(counted: ColumnElement[bool], limit: int) -> Select[Any]:
     )
 
 
+def cache_totals(counted: ColumnElement[bool]) -> Select[Any]:
+    """Turns and what was saved, one row a result of the lookup."""
+    found = func.count().label("turns"), func.sum(turns.c.saved_microusd).label("saved_microusd")
+    return select(turns.c.cache, *found).where(counted, turns.c.cache.is_not(None)).group_by(turns.c.cache)
+
+
 def mean_of(column: Column[int], counted: ColumnElement[bool]) -> Select[Any]:
     """The mean of a column; null where there is nothing."""
     return select(func.avg(column)).where(counted, column.is_not(None))

@@ -12,10 +12,14 @@ from typing import Final
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from core.flags import FlagChange
 from core.turns import FeedbackRecord, Record, TurnRecord
 from metrics.sql import queries, rows, schema
+from metrics.sql.flags import write_flag_changes
 from metrics.sql.upsert import insert_for, later
 
+UsersRecord = TurnRecord | FeedbackRecord
+"""A record that is about a user, who may be erased."""
 ERASURE_LOCK: Final = 0x50726F73_61000002
 """The number of the Postgres advisory lock that keeps recording and erasing apart: "Prosa", 2."""
 
@@ -32,6 +36,13 @@ async def hold_erasures_off(connection: AsyncConnection, *, erasing: bool = Fals
 
 async def write_records(connection: AsyncConnection, records: Sequence[Record]) -> None:
     """Write what is not there yet."""
+    await write_flag_changes(connection, [record for record in records if isinstance(record, FlagChange)])
+    await _write_users_records(connection, [record for record in records if not isinstance(record, FlagChange)])
+
+
+async def _write_users_records(connection: AsyncConnection, records: Sequence[UsersRecord]) -> None:
+    if not records:
+        return
     await hold_erasures_off(connection)
     erased = await _erased(connection, records)
     turns = _once([record for record in records if isinstance(record, TurnRecord)])
@@ -44,11 +55,11 @@ async def write_records(connection: AsyncConnection, records: Sequence[Record]) 
     await _write_feedback(connection, verdicts)
 
 
-def _user(record: Record) -> tuple[str, str]:
+def _user(record: UsersRecord) -> tuple[str, str]:
     return record.tenant, rows.user_digest(record.tenant, record.user_id)
 
 
-def _made_ms(record: Record) -> int:
+def _made_ms(record: UsersRecord) -> int:
     return record.accepted_ms if isinstance(record, TurnRecord) else record.ts
 
 
@@ -59,16 +70,18 @@ def _once(turns: Sequence[TurnRecord]) -> list[TurnRecord]:
     return list(first.values())
 
 
-async def _erased(connection: AsyncConnection, records: Sequence[Record]) -> dict[tuple[str, str], int]:
+async def _erased(connection: AsyncConnection, records: Sequence[UsersRecord]) -> dict[tuple[str, str], int]:
     found = await connection.execute(queries.erased_since({_user(record) for record in records}))
     return {(row.tenant, row.user_digest): row.erased_ms for row in found}
 
 
-def _is_erased(record: Record, erased: dict[tuple[str, str], int]) -> bool:
+def _is_erased(record: UsersRecord, erased: dict[tuple[str, str], int]) -> bool:
     return _made_ms(record) <= erased.get(_user(record), -1)
 
 
-async def _write_owners(connection: AsyncConnection, records: Sequence[Record], known: Sequence[Record]) -> None:
+async def _write_owners(
+    connection: AsyncConnection, records: Sequence[UsersRecord], known: Sequence[UsersRecord]
+) -> None:
     insert = insert_for(connection)
     tenants = rows.tenant_rows((record.tenant, _made_ms(record)) for record in records)
     await connection.execute(insert(schema.tenants).on_conflict_do_nothing(), tenants)

@@ -11,6 +11,7 @@ import msgspec
 
 from core.messages import Content, Message, Part, Source, content_text
 from core.models import Usage
+from core.ports import CacheStats
 from core.turns import FeedbackRecord, StepUse, ToolUse, TurnRecord
 
 Row = Mapping[str, Any]
@@ -19,9 +20,11 @@ Struct = TypeVar("Struct", bound=msgspec.Struct)
 _SAME_IN_TURNS = (
     "turn_id", "tenant", "session_id", "user_id", "channel", "agent", "outcome", "code", "provider", "model",
     "cost_microusd", "ttft_ms", "duration_ms", "accepted_ms", "ended_ms", "attempts", "context_size", "retry_of",
-    "trace_id",
+    "route", "experiment", "variant", "cache", "saved_microusd", "trace_id",
 )  # fmt: skip
-_SAME_IN_STEPS = ("step", "provider", "model", "cost_microusd", "duration_ms", "ttft_ms", "finish_reason")
+_SAME_IN_STEPS = (
+    "step", "provider", "model", "cost_microusd", "duration_ms", "ttft_ms", "finish_reason", "estimated", "priced",
+)  # fmt: skip
 _SAME_IN_TOOL_CALLS = ("call_id", "step", "name", "failed", "code", "duration_ms")
 _same_in_turns, _same_in_steps = attrgetter(*_SAME_IN_TURNS), attrgetter(*_SAME_IN_STEPS)
 _TOKEN_COLUMNS = tuple((name, f"{name}_tokens") for name in Usage.__struct_fields__)
@@ -61,6 +64,7 @@ def turn_row(record: TurnRecord) -> Row:
     row = dict(zip(_SAME_IN_TURNS, _same_in_turns(record), strict=True))
     row |= _token_columns(record.usage)
     row["answer_id"] = answer_id(record)
+    row["estimated_microusd"] = sum(step.cost_microusd for step in record.steps if step.estimated)
     return _clean(row)
 
 
@@ -73,6 +77,18 @@ def answer_id(record: TurnRecord) -> str | None:
         if message.role == "assistant":
             return message.message_id
     return None if record.outcome == "cancelled" and not record.steps else record.turn_id
+
+
+def cache_stats(looked_up: Iterable[Row]) -> CacheStats:
+    """The cache's figures, of rows (cache, turns, saved_microusd)."""
+    by_result = {row["cache"]: row for row in looked_up}
+    hits, misses = (int(by_result[name]["turns"]) if name in by_result else 0 for name in ("hit", "miss"))
+    return CacheStats(
+        hits=hits,
+        misses=misses,
+        hit_rate=hits / (hits + misses) if hits + misses else None,
+        saved_microusd=int(by_result["hit"]["saved_microusd"]) if hits else 0,
+    )
 
 
 def step_rows(record: TurnRecord) -> list[Row]:

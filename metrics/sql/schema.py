@@ -25,7 +25,9 @@ from sqlalchemy import (
     MetaData,
     Table,
     Text,
+    UniqueConstraint,
     false,
+    true,
 )
 from sqlalchemy.types import Boolean, TypeEngine
 
@@ -114,12 +116,18 @@ turns: Final = Table(
     _count("reasoning_tokens"),
     _count("total_tokens"),
     _count("cost_microusd"),
+    _count("estimated_microusd"),
     Column("ttft_ms", BigInteger),
     Column("duration_ms", BigInteger, nullable=False),
     Column("accepted_ms", BigInteger, nullable=False),
     Column("ended_ms", BigInteger, nullable=False),
     Column("attempts", Integer, nullable=False),
     Column("context_size", Integer, nullable=False),
+    Column("route", Text, comment="why these models: caller, flag:model, experiment:..., policy:..., agent, default"),
+    Column("experiment", Text),
+    Column("variant", Text),
+    Column("cache", Text, comment="hit or miss; null: the answer was not looked for"),
+    _count("saved_microusd"),
     Column("retry_of", Text, index=True),
     Column("answer_id", Text, comment="the assistant's message, else the turn itself; null: it never began"),
     Column("trace_id", Text),
@@ -166,6 +174,8 @@ steps: Final = Table(
     Column("duration_ms", BigInteger, nullable=False),
     Column("ttft_ms", BigInteger),
     Column("finish_reason", Text, nullable=False),
+    Column("estimated", Boolean, nullable=False, server_default=false()),
+    Column("priced", Boolean, nullable=False, server_default=true()),
 )
 
 tool_calls: Final = Table(
@@ -196,3 +206,34 @@ feedback: Final = Table(
     Index(None, "tenant", "user_id"),
 )
 """A verdict may arrive before the turn that it is about is on the books, so `message_id` is not a foreign key."""
+
+flags: Final = Table(
+    "flags",
+    metadata,
+    Column("scope", Text, primary_key=True, comment="a tenant; *: all of them"),
+    Column("key", Text, primary_key=True),
+    Column("version", BigInteger, nullable=False, comment="greater with each change"),
+    Column("value", JSON(none_as_null=True), comment="null: none of its own"),
+    Column("rules", JSON(none_as_null=True), nullable=False),
+    Column("description", Text, nullable=False),
+    Column("updated_ms", BigInteger, nullable=False),
+    Column("updated_by", Text, nullable=False),
+)
+"""The flags as they are; one that was taken back stays, so that an older state of Redis cannot bring it again."""
+
+audit: Final = Table(
+    "audit",
+    metadata,
+    Column("position", _ROW_NUMBER, primary_key=True, autoincrement=True),
+    Column("scope", Text, nullable=False, comment="whose: a tenant; *: all of them"),
+    Column("subject", Text, nullable=False, comment="what: the flag's key"),
+    Column("version", BigInteger, nullable=False, comment="which the change made"),
+    Column("tenant", Text, nullable=False, comment="who: the tenant of the key"),
+    Column("by", Text, nullable=False, comment="who: the key's name"),
+    Column("ts_ms", BigInteger, nullable=False),
+    Column("before", JSON(none_as_null=True), comment="null: it was not there"),
+    Column("after", JSON(none_as_null=True), nullable=False),
+    UniqueConstraint("scope", "subject", "version"),
+    Index(None, "scope", "ts_ms"),
+)
+"""Who changed what: rows are only ever added."""

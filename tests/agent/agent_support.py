@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from agent.run import ModelChoice
+from agent.routing.fallback import Candidate
+from agent.routing.route import Route
+from agent.run import ChooseModels
 from agent.runner import Runner
 from agent.settings import AgentConfig, PromptRef
 from core.clock import FakeClock
@@ -194,6 +196,9 @@ class FakeTools:
             raise ToolError("x must be an integer", code="invalid_request")
         return dict(checked)
 
+    async def data_version(self, names: Iterable[str]) -> str:
+        return ""
+
     async def call(self, name: str, arguments: dict[str, Any], context: ToolContext) -> ToolOutcome:
         self.calls.append((name, arguments))
         self.contexts.append(context)
@@ -214,8 +219,11 @@ class FakeTools:
 class FlatPrice:
     """One millionth of a dollar a token."""
 
-    def cost_microusd(self, provider: str, model: str, usage: Usage) -> int:
+    def cost_microusd(self, provider: str, model: str, usage: Usage, *, tenant: str | None = None) -> int:
         return usage.input + usage.output
+
+    def is_known(self, provider: str, model: str, *, tenant: str | None = None) -> bool:
+        return True
 
 
 class Measured:
@@ -252,6 +260,16 @@ def taken(*, attempt: int = 1, journal: Sequence[JournalEntry] = (), **changes: 
     )
 
 
+def chooses(*providers: Provider) -> ChooseModels:
+    """These models, in this order, for every turn."""
+    route = Route(candidates=tuple(Candidate(provider=one, model="m-1") for one in providers))
+
+    async def choose(turn: TakenTurn, agent: AgentConfig) -> Route:
+        return route
+
+    return choose
+
+
 class Bench:
     """A runner with its surroundings."""
 
@@ -284,7 +302,7 @@ class Bench:
         values: dict[str, Any] = {
             "agents": {"sales": self.agent()},
             "tools": self.tools,
-            "choose_models": lambda turn, agent: [ModelChoice(provider=one, model="m-1") for one in providers],
+            "choose_models": chooses(*providers),
             "pricing": FlatPrice(),
             "clock": self.clock,
             "ids": self.ids,

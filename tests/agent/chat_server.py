@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from random import Random
 from typing import Any, Literal, Self
 
 Ending = Literal["whole", "cut", "hang"]
@@ -39,6 +40,16 @@ def split(data: bytes, every: int | None) -> list[bytes]:
     return [data[start : start + every] for start in range(0, len(data), every)]
 
 
+def split_at_random(data: bytes, random: Random, *, longest: int) -> list[bytes]:
+    """The data in pieces of 1 to `longest` bytes."""
+    pieces, start = [], 0
+    while start < len(data):
+        end = start + random.randint(1, longest)
+        pieces.append(data[start:end])
+        start = end
+    return pieces
+
+
 def chunk(text: str | None = None, *, finish: str | None = None, **delta: Any) -> bytes:
     """One event of a chat completion."""
     content = {"content": text} if text is not None else {}
@@ -66,8 +77,9 @@ class ChatServer:
         """Set when a request came; a test that waits for the next one clears it."""
         self.answered = asyncio.Event()
         """Set when a body's end was sent."""
-        self._answers: list[Answer] = []
+        self._answers: list[Answer | Callable[[dict[str, Any]], Answer]] = []
         self._tasks: set[asyncio.Task[None]] = set()
+        self._objections: list[AssertionError] = []
 
     async def __aenter__(self) -> Self:
         self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
@@ -78,12 +90,18 @@ class ChatServer:
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._objections:
+            raise self._objections[0]
 
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}/v1"
 
-    def play(self, *answers: Answer) -> None:
+    def play(self, *answers: Answer | Callable[[dict[str, Any]], Answer]) -> None:
+        """The next answers, in order; one may be made from the request's body.
+
+        What it asserts of the body fails the test when the server is left; the client sees a closed connection.
+        """
         self._answers.extend(answers)
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -102,10 +120,13 @@ class ChatServer:
                 )
                 self.bodies.append(json.loads(await reader.readexactly(length)))
                 self.asked.set()
-                if not await self._answer(self._answers.pop(0), reader, writer):
+                answer = self._answers.pop(0)
+                if not await self._answer(answer(self.bodies[-1]) if callable(answer) else answer, reader, writer):
                     return
         except (asyncio.IncompleteReadError, ConnectionError):
             return
+        except AssertionError as objection:
+            self._objections.append(objection)
         finally:
             writer.close()
 

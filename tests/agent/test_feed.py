@@ -166,6 +166,7 @@ async def test_finishing_gives_what_is_left_in_one_piece() -> None:
     assert writer.writes == []
 
 
+@pytest.mark.looptime(start=0.001)  # between two ticks, and no third comes however busy the machine is
 async def test_an_answer_that_came_at_once_is_left_to_the_turns_end() -> None:
     writer = FakeWriter()
     async with make(writer) as feed:

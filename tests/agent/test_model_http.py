@@ -6,6 +6,7 @@ import asyncio
 import gzip
 import traceback
 import zlib
+from contextlib import suppress
 
 import pytest
 
@@ -338,3 +339,45 @@ async def test_a_connection_that_cannot_be_made_in_time_is_retryable() -> None:
     await provider.close()
 
     assert caught.value.retryable
+
+
+async def test_an_answer_that_never_ends_is_given_up_whatever_comes() -> None:
+    """Text comes faster than it is read, so no wait is ever long."""
+    piece = chunk("x" * 1_000)
+    gone = asyncio.Event()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n")
+        with suppress(ConnectionError):
+            while True:
+                writer.write(f"{len(piece):x}\r\n".encode() + piece + b"\r\n")
+                await writer.drain()
+                await asyncio.sleep(0)
+        writer.close()
+        gone.set()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    provider = OpenAIProvider(api_key="k", base_url=f"http://127.0.0.1:{port}/v1", timeouts=Timeouts(total_s=1.0))
+
+    with pytest.raises(ProviderError) as caught:
+        await ask(provider)
+    await gone.wait()
+    await provider.close()
+    server.close()
+
+    assert caught.value.retryable
+    assert "took too long for one answer" in caught.value.message
+
+
+async def test_an_error_of_the_connection_holds_nothing_of_the_request(server: ChatServer) -> None:
+    """What aiohttp raises has the request's headers, and with them the key."""
+    server.play(Answer(half_a_head=True, garbage=True))
+    provider = provider_of(server)
+
+    with pytest.raises(ProviderError) as caught:
+        await ask(provider)
+    await provider.close()
+
+    assert (caught.value.__cause__, caught.value.__context__) == (None, None)

@@ -1,4 +1,4 @@
-"""The OpenAI provider against an independent server: npm's @copilotkit/aimock, which is not ours and not made for us.
+"""OpenAI's two providers against an independent server: npm's @copilotkit/aimock, not ours and not made for us.
 
 It is looked for in `.cache/aimock` (`npm install --prefix .cache/aimock @copilotkit/aimock@1.43 --ignore-scripts`).
 """
@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from agent.providers.openai import OpenAIProvider
+from agent.providers.openai_responses import OpenAIResponsesProvider
 from core.errors import ProviderError, StreamCut
 from core.messages import AssistantMessage, ToolCall, ToolMessage, UserMessage
 from core.models import (
@@ -27,6 +28,7 @@ from core.models import (
     Usage,
     UsageReported,
 )
+from core.ports import Provider
 
 ROOT = Path(__file__).parents[2]
 PROGRAM = ROOT / ".cache" / "aimock" / "node_modules" / ".bin" / "llmock"
@@ -40,8 +42,8 @@ pytestmark = [
 ]
 
 
-@pytest.fixture
-async def provider() -> AsyncIterator[OpenAIProvider]:
+@pytest.fixture(params=[OpenAIProvider, OpenAIResponsesProvider], ids=["chat", "responses"])
+async def provider(request: pytest.FixtureRequest) -> AsyncIterator[Provider]:
     assert NODE is not None
     process = await asyncio.create_subprocess_exec(
         NODE,
@@ -59,7 +61,7 @@ async def provider() -> AsyncIterator[OpenAIProvider]:
         url = (await process.stdout.readline()).decode()
     found = re.search(r"http://\S+?:\d+", url)
     assert found is not None, url
-    client = OpenAIProvider(api_key="test", base_url=f"{found[0]}/v1")
+    client = request.param(api_key="test", base_url=f"{found[0]}/v1")
     yield client
     await client.close()
     process.terminate()
@@ -76,12 +78,12 @@ def ask(text: str, *more: AssistantMessage | ToolMessage) -> ModelRequest:
     return ModelRequest(model="gpt-4o", messages=(UserMessage(content=text), *more), tools=(tool,))
 
 
-async def read(provider: OpenAIProvider, request: ModelRequest) -> list[ModelEvent]:
+async def read(provider: Provider, request: ModelRequest) -> list[ModelEvent]:
     async with provider.stream(request) as events:
         return [event async for event in events]
 
 
-async def test_text_and_usage(provider: OpenAIProvider) -> None:
+async def test_text_and_usage(provider: Provider) -> None:
     events = await read(provider, ask("hello"))
 
     text = "".join(event.text for event in events if isinstance(event, TextDelta))
@@ -91,7 +93,7 @@ async def test_text_and_usage(provider: OpenAIProvider) -> None:
     assert events[-1].reason == "stop"
 
 
-async def test_tool_calls_in_fragments(provider: OpenAIProvider) -> None:
+async def test_tool_calls_in_fragments(provider: Provider) -> None:
     events = await read(provider, ask("weather"))
 
     calls = [event.call for event in events if isinstance(event, ToolCallReady)]
@@ -102,7 +104,7 @@ async def test_tool_calls_in_fragments(provider: OpenAIProvider) -> None:
     assert len({call.call_id for call in calls}) == 2
 
 
-async def test_tool_results_are_understood(provider: OpenAIProvider) -> None:
+async def test_tool_results_are_understood(provider: Provider) -> None:
     call = ToolCall(call_id="call_1", name="get_weather", arguments="{}")
     asked = AssistantMessage(content="", tool_calls=(call,), provider="openai")
 
@@ -113,14 +115,14 @@ async def test_tool_results_are_understood(provider: OpenAIProvider) -> None:
     assert "".join(event.text for event in events if isinstance(event, TextDelta)) == "Sunny."
 
 
-async def test_a_rate_limit_with_its_wait(provider: OpenAIProvider) -> None:
+async def test_a_rate_limit_with_its_wait(provider: Provider) -> None:
     with pytest.raises(ProviderError) as caught:
         await read(provider, ask("limit"))
 
     assert (caught.value.status, caught.value.retryable, caught.value.retry_after_ms) == (429, True, 7_000)
 
 
-async def test_a_stream_cut_in_the_middle(provider: OpenAIProvider) -> None:
+async def test_a_stream_cut_in_the_middle(provider: Provider) -> None:
     seen: list[ModelEvent] = []
 
     async def collect() -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Callable
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -23,7 +25,7 @@ from core.models import (
     Usage,
     UsageReported,
 )
-from tests.agent.chat_server import DONE, Answer, ChatServer, chunk, event, split
+from tests.agent.chat_server import DONE, Answer, ChatServer, chunk, event, split, split_at_random
 
 FIXTURES = Path(__file__).parent / "fixtures" / "llm-streams"
 ROWS = [json.loads(line) for line in (FIXTURES / "expected.jsonl").read_text(encoding="utf-8").splitlines()]
@@ -68,12 +70,19 @@ def error_answer(status: int, error: dict[str, Any], **headers: str) -> Answer:
 # ---------------------------------------------------------------- recorded streams
 
 
-@pytest.mark.parametrize("every", [None, 1, 13], ids=["whole", "every_byte", "every_13_bytes"])
+CUTS = {
+    "whole": lambda data: [data],
+    "every_byte": lambda data: split(data, 1),
+    "at_random": lambda data: split_at_random(data, Random(5), longest=60),
+}
+
+
+@pytest.mark.parametrize("cut", CUTS.values(), ids=CUTS.keys())
 @pytest.mark.parametrize("row", ROWS, ids=[row["file"] for row in ROWS])
 async def test_a_recorded_stream_is_read_right_however_it_is_cut(
-    server: ChatServer, row: dict[str, Any], every: int | None
+    server: ChatServer, row: dict[str, Any], cut: Callable[[bytes], list[bytes]]
 ) -> None:
-    server.play(Answer(pieces=split((FIXTURES / row["file"]).read_bytes(), every)))
+    server.play(Answer(pieces=cut((FIXTURES / row["file"]).read_bytes())))
 
     events = await read(server)
 

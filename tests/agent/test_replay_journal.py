@@ -93,7 +93,7 @@ SAME: dict[str, tuple[Sequence[Sequence[Item]], dict[str, Any]]] = {
 async def test_any_turn_is_the_same_again(
     bench: Bench, scripts: Sequence[Sequence[Item]], changes: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("agent.model_step._BACKOFF_S", 0.001)
+    monkeypatch.setattr("agent.routing.retry.BACKOFF_S", 0.001)
     bench.agent_changes = changes
 
     assert again(bench, await ran(bench, *scripts)).difference is None

@@ -12,7 +12,6 @@ from loguru import logger
 
 from agent.loop import BAD_CALL
 from agent.providers.scripted import Call, Cut, Fail, Finish, Pause, Report, Say, ScriptedProvider, Think
-from agent.run import ModelChoice
 from agent.runner import Runner
 from core.errors import ProviderError, StaleRun, ToolError, UserError
 from core.events import (
@@ -33,7 +32,7 @@ from core.measurements import ModelAnswered, ToolRan, TurnEnded
 from core.messages import AssistantMessage, ToolMessage, UserMessage
 from core.models import TextDelta, Usage
 from core.turns import HistoryEntry, Limits, ModelCalled, ToolBegun, ToolReturned
-from tests.agent.agent_support import NOW_MS, Bench, FlatPrice, assert_event_types, taken
+from tests.agent.agent_support import NOW_MS, Bench, FlatPrice, assert_event_types, chooses, taken
 
 
 def script(*items: Any) -> ScriptedProvider:
@@ -133,8 +132,9 @@ async def test_reasoning_is_not_shown(bench: Bench) -> None:
     assert bench.writer.text == "Ten."
 
 
-async def test_an_empty_answer_fails_the_turn(bench: Bench) -> None:
-    await bench.run(script())
+@pytest.mark.looptime
+async def test_empty_answers_fail_the_turn_after_three_of_them(bench: Bench) -> None:
+    await bench.run(ScriptedProvider([[], [], [], [Say("never")]]))
 
     failed = bench.writer.only(TurnFailed)
     assert (failed.code, failed.retryable) == ("provider_unavailable", True)
@@ -783,7 +783,7 @@ async def test_the_log_tells_the_end_with_the_masked_prompt(bench: Bench) -> Non
 
 
 async def test_a_model_that_nobody_serves_fails_the_turn(bench: Bench) -> None:
-    def refuse(turn: Any, agent: Any) -> Any:
+    async def refuse(turn: Any, agent: Any) -> Any:
         raise UserError("There is no model 'x:y'.")
 
     await bench.runner(script(), choose_models=refuse).run(taken(model="x:y"), bench.writer)
@@ -795,10 +795,10 @@ async def test_a_model_that_nobody_serves_fails_the_turn(bench: Bench) -> None:
 async def test_a_stop_that_comes_while_the_run_is_made_ready_counts(bench: Bench) -> None:
     provider = script(Say("never"))
 
-    def stop_and_choose(turn: Any, agent: Any) -> Any:
+    async def stop_and_choose(turn: Any, agent: Any) -> Any:
         assert bench.cancel is not None
         bench.cancel("user")
-        return [ModelChoice(provider=provider, model="m-1")]
+        return await chooses(provider)(turn, agent)
 
     await bench.runner(choose_models=stop_and_choose).run(taken(), bench.writer)
 
@@ -842,7 +842,7 @@ async def test_without_a_mask_no_prompt_goes_to_the_log(bench: Bench) -> None:
     runner = Runner(
         agents={"sales": bench.agent()},
         tools=bench.tools,
-        choose_models=lambda turn, agent: [ModelChoice(provider=script(Say("Ten.")), model="m-1")],
+        choose_models=chooses(script(Say("Ten."))),
         pricing=FlatPrice(),
         clock=bench.clock,
         ids=SequentialIds(),

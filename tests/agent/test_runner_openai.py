@@ -71,7 +71,7 @@ WHOLE = Answer(pieces=[chunk("Dez."), chunk(finish="stop"), DONE])
 @pytest.fixture
 async def hasty(server: ChatServer, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[OpenAIProvider]:
     """A provider that is not waited for longer than a test may take."""
-    monkeypatch.setattr("agent.model_step._BACKOFF_S", 0.001)
+    monkeypatch.setattr("agent.routing.retry.BACKOFF_S", 0.001)
     timeouts = Timeouts(first_token_s=0.3, between_tokens_s=0.1)
     provider = OpenAIProvider(api_key="k", base_url=server.url, timeouts=timeouts)
     yield provider

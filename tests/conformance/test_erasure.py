@@ -8,10 +8,16 @@ from typing import Any
 
 import pytest
 
+from core.budgets import BudgetLimits, Payer
+from core.clock import SystemClock
 from core.errors import BackendError, SessionErased, UserError
 from core.ids import SystemIds
+from core.measurements import NoMeasure
 from core.turns import Erasure, SessionRef
 from memory.backends import Memory, open_memory
+from memory.budgets.budgets import RedisBudgets
+from memory.cache.answers import RedisAnswers
+from memory.keys import user_key
 from memory.outbox.outbox import RedisOutbox
 from memory.sessions.erasing import Erasing
 from tests.conformance.conftest import Nodes
@@ -35,7 +41,8 @@ async def sweeper(nodes: Nodes, tmp_path: Path) -> AsyncIterator[Memory]:
 
 def erasing_that_dies(memory: Memory, calls: int) -> Erasing:
     database: Any = DyingDatabase(memory, calls)
-    return Erasing(database, RedisOutbox(database))
+    budgets = RedisBudgets(database, SystemClock(), NoMeasure())
+    return Erasing(database, RedisOutbox(database), RedisAnswers(database), budgets)
 
 
 def everything(nodes: Nodes) -> bytes:
@@ -125,10 +132,12 @@ async def test_sweeping_twice_is_harmless(sweeper: Memory) -> None:
     assert await sweeper.sessions.due_erasures() == []
 
 
-@pytest.mark.parametrize("calls", range(1, 5))
+@pytest.mark.parametrize("calls", range(1, 6))
 async def test_an_erasure_that_broke_off_is_healed_by_the_sweep(sweeper: Memory, nodes: Nodes, calls: int) -> None:
     for name in ("um", "dois"):
         await exchange(sweeper, await open_session(sweeper, "ana", name), "segredo-da-ana", "segredo")
+    payer = Payer(tenant="default", user_id="ana", limits=BudgetLimits(user_day_microusd=1_000))
+    await sweeper.budgets.settle("call_1", payer, actual_microusd=10)
     with pytest.raises(BackendError):
         await erasing_that_dies(sweeper, calls).erase("default", "ana")
 
@@ -136,6 +145,7 @@ async def test_an_erasure_that_broke_off_is_healed_by_the_sweep(sweeper: Memory,
         await sweeper.sessions.swept(due)
 
     assert b"segredo" not in everything(nodes)
+    assert f"bu:{user_key('default', 'ana')}".encode() not in everything(nodes)
     assert await sweeper.outbox.pending(10) == []
 
 

@@ -10,6 +10,8 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from core.measurements import (
+    BudgetRefused,
+    BudgetWarned,
     ConnectionsChanged,
     LogAppended,
     Measurement,
@@ -67,6 +69,8 @@ def one_of_each(make_turn) -> list[Measurement]:
         RunningTurnsChanged(count=3),
         LogAppended(events=4, seconds=0.002),
         OutboxRecorded(records=5, waiting=6),
+        BudgetWarned(kind="tenant", percent=80),
+        BudgetRefused(kind="user", only_held=True),
     ]
 
 
@@ -126,6 +130,8 @@ def test_each_measurement_feeds_what_the_catalogue_says(prometheus, one_of_each)
         "prosa_log_append_seconds_sum{}": 0.002,
         "prosa_outbox_records_total{}": 5,
         "prosa_outbox_waiting{}": 6,
+        "prosa_budget_warnings_total{kind=tenant,percent=80}": 1,
+        "prosa_budget_refusals_total{kind=user,reason=held}": 1,
     }.items() <= values.items()
 
 

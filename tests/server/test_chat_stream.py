@@ -11,6 +11,7 @@ import pytest
 from starlette.requests import Request
 from starlette.responses import StreamingResponse
 
+from agent.settings import parse_agent
 from core.clock import FakeClock
 from core.errors import BackendError, UserError
 from core.ids import SequentialIds
@@ -101,7 +102,11 @@ class Door:
             clock=FakeClock(),
             ids=SequentialIds(),
             measure=NoMeasure(),
-            agents=frozenset({"sales"}),
+            agents={
+                "sales": parse_agent(
+                    "{name: sales, title: Sales, instructions: {id: sales, version: 1}}", source="test"
+                )
+            },
             default_agent="sales",
         )
         self.chat = Chat(

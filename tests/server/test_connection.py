@@ -8,6 +8,7 @@ from typing import Any, cast
 
 import pytest
 
+from agent.settings import parse_agent
 from core.clock import FakeClock
 from core.ids import SequentialIds
 from core.measurements import NoMeasure
@@ -92,7 +93,11 @@ class Peer:
             clock=self.clock,
             ids=SequentialIds(),
             measure=NoMeasure(),
-            agents=frozenset({"sales"}),
+            agents={
+                "sales": parse_agent(
+                    "{name: sales, title: Sales, instructions: {id: sales, version: 1}}", source="test"
+                )
+            },
             default_agent="sales",
         )
         self.connection = Connection(

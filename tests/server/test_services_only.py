@@ -7,6 +7,7 @@ from typing import Any, cast
 
 import pytest
 
+from agent.settings import parse_agent
 from core.clock import FakeClock
 from core.errors import UserError
 from core.ids import SequentialIds
@@ -44,7 +45,9 @@ def sessions() -> Sessions:
         clock=FakeClock(),
         ids=SequentialIds(),
         measure=NoMeasure(),
-        agents=frozenset({"sales"}),
+        agents={
+            "sales": parse_agent("{name: sales, title: Sales, instructions: {id: sales, version: 1}}", source="test")
+        },
         default_agent="sales",
     )
 

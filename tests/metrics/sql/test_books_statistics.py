@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from core.models import Usage
-from core.ports import Stats, Times, UserStats
+from core.ports import CacheStats, Stats, Times, UserStats
 from core.turns import TurnRecord
 from metrics.sql import SqlBooks
 
@@ -37,6 +37,8 @@ def _turns(draw: st.DrawFn) -> list[TurnRecord]:
             duration_ms=draw(_numbers),
             accepted_ms=1,
             ended_ms=draw(st.integers(min_value=1, max_value=20)),
+            cache=(cache := draw(st.sampled_from([None, "hit", "miss"]))),
+            saved_microusd=draw(_numbers) if cache == "hit" else 0,
         )
         for number, user in enumerate(draw(st.lists(st.sampled_from(["ana", "bia", "caio", "davi"]), max_size=30)))
     ]
@@ -54,7 +56,18 @@ def _expected(turns: list[TurnRecord], limit: int) -> Stats:
         cost_microusd=sum(turn.cost_microusd for turn in turns),
         ttft_ms=_expected_times([turn.ttft_ms for turn in turns if turn.ttft_ms is not None]),
         duration_ms=_expected_times([turn.duration_ms for turn in turns]),
+        cache=_expected_cache(turns),
         users=tuple(users[:limit]),
+    )
+
+
+def _expected_cache(turns: list[TurnRecord]) -> CacheStats:
+    looked = [turn.cache for turn in turns if turn.cache is not None]
+    return CacheStats(
+        hits=looked.count("hit"),
+        misses=looked.count("miss"),
+        hit_rate=looked.count("hit") / len(looked) if looked else None,
+        saved_microusd=sum(turn.saved_microusd for turn in turns),
     )
 
 

@@ -27,6 +27,7 @@ from tools.builtin.sales.remarks import remarks
 from tools.builtin.sales.source import SalesSource
 from tools.builtin.sales.sql import sales_policy, sql_description, sql_summary
 from tools.builtin.sales.texts import counted, language_of, note, query_summary
+from tools.builtin.sales.version import SalesVersion
 from tools.builtin.sql import SqlLimits, SqlTool, reader_for
 from tools.decorator import Tool, tool
 
@@ -57,6 +58,7 @@ class SalesTools:
         self._clock = clock or SystemClock()
         self._reference_date = reference_date
         self._source = SalesSource(engine, self._clock)
+        self._version = SalesVersion(engine, self._clock)
         self._follow_ups = FollowUps(engine, self._source, self._today, self._clock)
         policy = sales_policy(engine.dialect.name)
         self._sql = SqlTool(policy, reader_for(engine, policy, sql_limits, self._clock, role=sql_role))
@@ -64,9 +66,13 @@ class SalesTools:
     def tools(self) -> tuple[Tool, ...]:
         """The tools for the registry."""
         return (
-            Tool(self.sales_query, description=f"{_QUERY_DESCRIPTION}\n\nMetrics:\n{described()}"),
-            Tool(self.sales_find),
-            Tool(self.sales_sql, description=sql_description(self._sql.policy)),
+            Tool(
+                self.sales_query,
+                description=f"{_QUERY_DESCRIPTION}\n\nMetrics:\n{described()}",
+                version=self._version.current,
+            ),
+            Tool(self.sales_find, version=self._version.current),
+            Tool(self.sales_sql, description=sql_description(self._sql.policy), version=self._version.current),
             Tool(self._follow_ups.create_follow_up),
         )
 

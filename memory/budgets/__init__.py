@@ -1,0 +1,1 @@
+"""What tenants and users may spend in a day."""

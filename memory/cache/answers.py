@@ -1,0 +1,59 @@
+"""`AnswerCache` on Redis: one key an answer, which expires.
+
+A tenant's generation is in the key's name, so that clearing is one step; a list a user says what their questions left.
+
+What is given back by mistake is somebody else's answer: so whose it is goes into the digest, not beside it.
+"""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from typing import Any, Final
+
+import msgspec
+
+from core.ports import CachedAnswer, CacheScope
+from memory.connection import JSON, Database
+from memory.keys import user_key
+from memory.scripts import CACHE_CLEAR, CACHE_FORGET, CACHE_GET, CACHE_PUT, Script
+
+_ANSWER: Final = msgspec.json.Decoder(CachedAnswer)
+
+
+class RedisAnswers:
+    """See `core.ports.AnswerCache`. All of a tenant's answers are in the partition of its name."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def get(self, scope: CacheScope, digest: str) -> CachedAnswer | None:
+        """One command."""
+        reply = await self._call(CACHE_GET, scope.tenant, _name(scope, digest))
+        return _ANSWER.decode(reply[2]) if reply[2] else None
+
+    async def put(self, scope: CacheScope, digest: str, answer: CachedAnswer, ttl_s: float) -> None:
+        """One command."""
+        await self._call(
+            CACHE_PUT,
+            scope.tenant,
+            _name(scope, digest),
+            JSON.encode(answer),
+            round(ttl_s * 1000),
+            user_key(scope.tenant, scope.user_id),
+        )
+
+    async def clear(self, tenant: str) -> None:
+        """See `core.ports.AnswerCache.clear`."""
+        await self._call(CACHE_CLEAR, tenant)
+
+    async def forget(self, tenant: str, user_id: str) -> None:
+        """See `core.ports.AnswerCache.forget`."""
+        await self._database.call(CACHE_FORGET, self._database.keys.of(tenant), user_key(tenant, user_id))
+
+    async def _call(self, script: Script, tenant: str, *arguments: Any) -> Any:
+        return await self._database.call(script, self._database.keys.of(tenant), tenant, *arguments)
+
+
+def _name(scope: CacheScope, digest: str) -> str:
+    whose = [scope.tenant] if scope.shared else [scope.tenant, scope.user_id]
+    return sha256(msgspec.json.encode([whose, digest])).hexdigest()

@@ -1,0 +1,1 @@
+"""Feature flags that are alike on every node."""

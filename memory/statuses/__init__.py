@@ -1,0 +1,1 @@
+"""What nodes tell of themselves."""

@@ -1,0 +1,308 @@
+"""Whole turns past the cache of answers."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+import pytest
+
+from agent.answer_cache import AnswerCaching, digest_of
+from agent.providers.scripted import Call, Cut, Fail, Finish, Pause, Report, Say, ScriptedProvider
+from agent.runner import Runner
+from agent.settings import CacheSettings
+from core.errors import BackendError, ProviderError, ToolError
+from core.events import MessageDelta, TurnCompleted
+from core.messages import AssistantMessage, Part, SystemMessage, UserMessage
+from core.models import ModelRequest, ToolSpec, Usage
+from core.ports import CachedAnswer, CacheScope
+from core.turns import SessionRef, TakenTurn, TurnRecord
+from tests.agent.agent_support import Bench, FakeTools, FakeWriter, chooses, taken
+
+REPORT = Report(Usage(input=20, output=5, total=25))
+
+
+class Answers:
+    """An `AnswerCache` in memory; `away` makes it raise."""
+
+    def __init__(self) -> None:
+        self.kept: dict[tuple[str, str, str], CachedAnswer] = {}
+        self.away = False
+
+    async def get(self, scope: CacheScope, digest: str) -> CachedAnswer | None:
+        await asyncio.sleep(0)
+        if self.away:
+            raise BackendError("Redis is away")
+        return self.kept.get(self._key(scope, digest))
+
+    async def put(self, scope: CacheScope, digest: str, answer: CachedAnswer, ttl_s: float) -> None:
+        if self.away:
+            raise BackendError("Redis is away")
+        self.kept[self._key(scope, digest)] = answer
+
+    async def clear(self, tenant: str) -> None:
+        self.kept.clear()
+
+    async def forget(self, tenant: str, user_id: str) -> None:
+        self.kept.clear()
+
+    def _key(self, scope: CacheScope, digest: str) -> tuple[str, str, str]:
+        return scope.tenant, "" if scope.shared else scope.user_id, digest
+
+
+class VersionedTools(FakeTools):
+    """`look` reads data whose version is known."""
+
+    version: Any = "1"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked = asyncio.Semaphore(0)
+
+    async def looked_for(self, turns: int) -> None:
+        """Return when so many turns have asked for the version, and gone on as far as they could without waiting."""
+        for _ in range(turns):
+            await self.asked.acquire()
+
+    def specs(self) -> tuple[ToolSpec, ...]:
+        return tuple(msgspec.structs.replace(spec, cacheable=spec.name == "look") for spec in super().specs())
+
+    async def data_version(self, names: Iterable[str]) -> str:
+        assert list(names) == ["look"]
+        self.asked.release()
+        if isinstance(self.version, Exception):
+            raise self.version
+        return str(self.version)
+
+
+class CachedBench:
+    """Runs turns of one agent with a cache; each has a writer of its own."""
+
+    def __init__(self, bench: Bench, *scripts: Any, **settings: Any) -> None:
+        bench.agent_changes = {"cache": CacheSettings(**settings)}
+        bench.tools = self.tools = VersionedTools()
+        self.bench, self.answers = bench, Answers()
+        self.model = ScriptedProvider(scripts)
+        self.caching = AnswerCaching(self.answers, bench.tools)
+        self.writers: list[FakeWriter] = []
+
+    async def ask(
+        self, content: Any = "How much?", *, user: str = "ana", tenant: str = "default", **changes: Any
+    ) -> TurnRecord:
+        turn: TakenTurn = taken(content=content, **changes)
+        session = SessionRef(session_id="ses_1", tenant=tenant, user_id=user)
+        turn = msgspec.structs.replace(turn, session=session)
+        runner: Runner = self.bench.runner(choose_models=chooses(self.model), caching=self.caching)
+        self.writers.append(FakeWriter())
+        record = await runner.run(turn, self.writers[-1])
+        assert record is not None
+        return record
+
+
+async def test_the_same_question_is_answered_again_for_nothing(bench: Bench) -> None:
+    cached = CachedBench(bench, [Say("Ten "), Say("dollars."), REPORT])
+    first, second = await cached.ask(), await cached.ask()
+
+    assert (first.cache, first.cost_microusd, first.saved_microusd) == ("miss", 25, 0)
+    assert (second.cache, second.cost_microusd, second.saved_microusd) == ("hit", 0, 25)
+    assert second.usage == Usage()
+    assert cached.writers[1].text == "Ten dollars."
+    ended = cached.writers[1].only(TurnCompleted)
+    assert (ended.from_cache, ended.cost_usd, ended.model) == (True, 0.0, "m-1")
+    assert cached.writers[0].only(TurnCompleted).from_cache is False
+
+
+@pytest.mark.parametrize("again", ["how  much", "HOW MUCH?!", " How much? ", "Ｈow much?"])
+async def test_what_does_not_change_a_question_does_not_count(bench: Bench, again: str) -> None:
+    cached = CachedBench(bench, [Say("Ten.")])
+    await cached.ask()
+    assert (await cached.ask(again)).cache == "hit"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param({"content": "How many?"}, id="another_question"),
+        pytest.param({"user": "rui"}, id="another_user"),
+        pytest.param({"tenant": "other"}, id="another_tenant"),
+        pytest.param({"locale": "pt-BR"}, id="another_language"),
+    ],
+)
+async def test_what_changes_it_does(bench: Bench, change: dict[str, Any]) -> None:
+    cached = CachedBench(bench, [Say("Ten.")], [Say("Eleven.")])
+    await cached.ask()
+    assert (await cached.ask(**change)).cache == "miss"
+    assert cached.writers[1].text == "Eleven."
+
+
+async def test_where_answers_are_public_another_user_of_the_tenant_gets_it(bench: Bench) -> None:
+    cached = CachedBench(bench, [Say("Ten.")], [Say("Eleven.")], public=True)
+    await cached.ask()
+    assert (await cached.ask(user="rui")).cache == "hit"
+    assert (await cached.ask(tenant="other")).cache == "miss"
+
+
+async def test_an_answer_that_rests_on_data_is_kept_until_the_data_changes(bench: Bench) -> None:
+    cached = CachedBench(bench, [Call("look")], [Say("Ten.")], [Call("look")], [Say("Eleven.")])
+    await cached.ask()
+    again = await cached.ask()
+    cached.tools.version = "2"
+    other = await cached.ask()
+
+    assert (again.cache, other.cache) == ("hit", "miss")
+    assert (again.tools, [use.name for use in other.tools]) == ((), ["look"])
+    assert cached.writers[2].text == "Eleven."
+
+
+@pytest.mark.parametrize("tool", ["pay", "save", "alone"])
+async def test_what_a_tool_did_that_is_not_cacheable_is_never_left_out(bench: Bench, tool: str) -> None:
+    cached = CachedBench(bench, [Call(tool)], [Say("Done.")], [Call(tool)], [Say("Done.")])
+    await cached.ask()
+    assert (await cached.ask()).cache == "miss"
+    assert [name for name, _ in cached.tools.calls] == [tool, tool]
+
+
+async def test_an_answer_without_what_a_tool_could_not_tell_is_not_kept(bench: Bench) -> None:
+    cached = CachedBench(bench, [Call("look")], [Say("I cannot look.")], [Say("Ten.")])
+    cached.tools.answers["look"] = ToolError("no data now")
+    await cached.ask()
+    assert (await cached.ask()).cache == "miss"
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        pytest.param([Say("Ten"), Finish("length")], id="cut_by_the_limit"),
+        pytest.param([Say("Ten"), Finish("filtered")], id="filtered"),
+        pytest.param([Fail(ProviderError("no", retryable=False))], id="failed"),
+    ],
+)
+async def test_an_answer_that_is_not_whole_is_not_kept(bench: Bench, script: Any) -> None:
+    cached = CachedBench(bench, script, [Say("Ten.")])
+    await cached.ask()
+    assert (await cached.ask()).cache == "miss"
+
+
+async def test_an_answer_that_is_asked_for_again_is_made_anew(bench: Bench) -> None:
+    cached = CachedBench(bench, [Say("Ten.")], [Say("Eleven.")])
+    await cached.ask()
+    assert (await cached.ask(retry_of="turn_0")).cache is None
+    assert cached.writers[1].text == "Eleven."
+
+
+async def test_a_picture_is_looked_at_each_time(bench: Bench) -> None:
+    cached = CachedBench(bench, [Say("A cat.")], [Say("A dog.")])
+    picture = (Part(type="text", text="what is it?"), Part(type="image", url="https://x.test/a.png"))
+    await cached.ask(picture)
+    assert (await cached.ask(picture)).cache is None
+
+
+async def test_who_asks_the_same_meanwhile_waits_for_that_answer(bench: Bench) -> None:
+    until, reached = asyncio.Event(), asyncio.Event()
+    cached = CachedBench(bench, [Pause(until, reached), Say("Ten."), REPORT])
+    first = asyncio.create_task(cached.ask())
+    await reached.wait()
+    others = [asyncio.create_task(cached.ask()) for _ in range(3)]
+    await cached.tools.looked_for(4)
+    until.set()
+    records = await asyncio.gather(first, *others)
+
+    assert [record.cache for record in records] == ["miss", "hit", "hit", "hit"]
+    assert len(cached.model.requests) == 1
+    assert [writer.text for writer in cached.writers] == ["Ten."] * 4
+    assert cached.caching.answering == {}
+
+
+async def test_where_that_answer_breaks_off_one_of_those_who_wait_asks_the_model(bench: Bench) -> None:
+    until, reached = asyncio.Event(), asyncio.Event()
+    broken = [Pause(until, reached), Fail(ProviderError("no", retryable=False))]
+    cached = CachedBench(bench, broken, [Say("Ten.")])
+    first = asyncio.create_task(cached.ask())
+    await reached.wait()
+    others = [asyncio.create_task(cached.ask()) for _ in range(3)]
+    await cached.tools.looked_for(4)
+    until.set()
+    records = await asyncio.gather(first, *others)
+
+    assert [record.outcome for record in records] == ["failed", "completed", "completed", "completed"]
+    assert sorted(str(record.cache) for record in records[1:]) == ["hit", "hit", "miss"]
+    assert len(cached.model.requests) == 2
+
+
+async def test_who_stops_waiting_does_not_stop_the_others(bench: Bench) -> None:
+    until, reached = asyncio.Event(), asyncio.Event()
+    cached = CachedBench(bench, [Pause(until, reached), Say("Ten.")])
+    first = asyncio.create_task(cached.ask())
+    await reached.wait()
+    other = asyncio.create_task(cached.ask())
+    await cached.tools.looked_for(2)
+    assert bench.cancel is not None
+    bench.cancel("user")  # the run that began last
+    stopped = await other
+    until.set()
+
+    assert (stopped.outcome, (await first).outcome) == ("cancelled", "completed")
+
+
+@pytest.mark.parametrize("fault", ["cache", "version"])
+async def test_where_the_cache_is_away_questions_are_answered(bench: Bench, fault: str) -> None:
+    cached = CachedBench(bench, [Say("Ten.")], [Say("Ten.")])
+    if fault == "cache":
+        cached.answers.away = True
+    else:
+        cached.tools.version = ToolError("no data now")
+    records = [await cached.ask(), await cached.ask()]
+    assert [(record.outcome, record.cache) for record in records] == [("completed", None)] * 2
+    assert cached.caching.answering == {}
+
+
+async def test_without_a_setting_nothing_is_looked_for(bench: Bench) -> None:
+    cached = CachedBench(bench, [Say("Ten.")], [Say("Ten.")])
+    bench.agent_changes = {}
+    assert [(await cached.ask()).cache, (await cached.ask()).cache] == [None, None]
+    assert cached.answers.kept == {}
+
+
+async def test_a_call_that_is_tried_again_leaves_the_whole_answer(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("agent.routing.retry.BACKOFF_S", 0.001)
+    cached = CachedBench(bench, [Say("Tw"), Cut()], [Say("Ten.")])
+    await cached.ask()
+    await cached.ask()
+    assert cached.writers[1].text == "Ten."
+    assert sum(isinstance(event, MessageDelta) for event in cached.writers[1].events) == 1
+
+
+# ---------------------------------------------------------------- the digest
+
+LOOK = ToolSpec(name="look", title="Look", description="Looks.", parameters={"type": "object"})
+REQUEST = ModelRequest(
+    model="", messages=(SystemMessage(content="Be brief."), UserMessage(content="How much?")), tools=(LOOK,)
+)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        pytest.param({"messages": (SystemMessage(content="Be long."), REQUEST.messages[1])}, id="instructions"),
+        pytest.param(
+            {"messages": (*REQUEST.messages[:1], AssistantMessage(content="x"), REQUEST.messages[1])}, id="history"
+        ),
+        pytest.param({"tools": ()}, id="tools"),
+        pytest.param({"tools": (msgspec.structs.replace(LOOK, description="Sees."),)}, id="a_tools_description"),
+        pytest.param({"temperature": 0.1}, id="temperature"),
+        pytest.param({"max_output_tokens": 5}, id="the_longest_answer"),
+        pytest.param({"output_schema": {"type": "object"}}, id="the_answers_form"),
+    ],
+)
+def test_all_that_an_answer_depends_on_is_in_its_digest(changed: dict[str, Any]) -> None:
+    other = msgspec.structs.replace(REQUEST, **changed)
+    assert digest_of(other, ("a:b",), "1") != digest_of(REQUEST, ("a:b",), "1")
+
+
+def test_so_are_models_and_the_datas_version() -> None:
+    digests = {digest_of(REQUEST, models, version) for models in (("a:b",), ("a:c",)) for version in ("1", "2")}
+    assert len(digests) == 4

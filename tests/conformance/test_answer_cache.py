@@ -1,0 +1,74 @@
+"""What a cache of answers owes (`core.ports.AnswerCache`)."""
+
+from __future__ import annotations
+
+import msgspec
+
+from core.ports import CachedAnswer, CacheScope
+from tests.conformance.conftest import Nodes
+from tests.conformance.kit import eventually
+
+ANA = CacheScope(tenant="acme", user_id="ana")
+RUI = CacheScope(tenant="acme", user_id="rui")
+ANSWER = CachedAnswer(text="São 10.", provider="scripted", model="m", cost_microusd=120, turn_id="turn_1")
+
+
+async def test_an_answer_is_given_again_on_any_node(nodes: Nodes) -> None:
+    await nodes.one.answers.put(ANA, "digest", ANSWER, 60)
+    assert await nodes.two.answers.get(ANA, "digest") == ANSWER
+
+
+async def test_another_question_has_another_answer(nodes: Nodes) -> None:
+    await nodes.one.answers.put(ANA, "digest", ANSWER, 60)
+    assert await nodes.one.answers.get(ANA, "other") is None
+
+
+async def test_no_other_user_gets_it_nor_another_tenants_user_of_the_same_name(nodes: Nodes) -> None:
+    await nodes.one.answers.put(ANA, "digest", ANSWER, 60)
+    assert await nodes.one.answers.get(RUI, "digest") is None
+    assert await nodes.one.answers.get(msgspec.structs.replace(ANA, tenant="other"), "digest") is None
+    assert await nodes.one.answers.get(msgspec.structs.replace(ANA, shared=True), "digest") is None
+
+
+async def test_a_shared_one_is_every_users_of_that_tenant_only(nodes: Nodes) -> None:
+    await nodes.one.answers.put(msgspec.structs.replace(ANA, shared=True), "digest", ANSWER, 60)
+    assert await nodes.one.answers.get(msgspec.structs.replace(RUI, shared=True), "digest") == ANSWER
+    assert await nodes.one.answers.get(CacheScope(tenant="other", user_id="rui", shared=True), "digest") is None
+
+
+async def test_it_expires(nodes: Nodes) -> None:
+    await nodes.one.answers.put(ANA, "digest", ANSWER, 0.05)
+    with nodes.server.client() as client:
+        await eventually(lambda: not client.keys("prosa:*:ca:*"))
+        await eventually(lambda: not client.keys("prosa:*:cu:*"))
+    assert await nodes.one.answers.get(ANA, "digest") is None
+
+
+async def test_clearing_forgets_a_tenants_answers_and_no_others(nodes: Nodes) -> None:
+    elsewhere = CacheScope(tenant="other", user_id="ana")
+    await nodes.one.answers.put(ANA, "digest", ANSWER, 60)
+    await nodes.one.answers.put(elsewhere, "digest", ANSWER, 60)
+    await nodes.two.answers.clear("acme")
+    assert await nodes.one.answers.get(ANA, "digest") is None
+    assert await nodes.one.answers.get(elsewhere, "digest") == ANSWER
+    await nodes.one.answers.put(ANA, "digest", ANSWER, 60)
+    assert await nodes.two.answers.get(ANA, "digest") == ANSWER
+
+
+async def test_forgetting_a_user_deletes_what_their_questions_left_shared_answers_too(nodes: Nodes) -> None:
+    shared = msgspec.structs.replace(ANA, shared=True)
+    await nodes.one.answers.put(ANA, "digest", ANSWER, 60)
+    await nodes.one.answers.put(shared, "digest", ANSWER, 60)
+    await nodes.one.answers.put(RUI, "digest", ANSWER, 60)
+    await nodes.two.answers.forget("acme", "ana")
+    assert await nodes.one.answers.get(ANA, "digest") is None
+    assert await nodes.one.answers.get(shared, "digest") is None
+    assert await nodes.one.answers.get(RUI, "digest") == ANSWER
+
+
+async def test_an_erasure_forgets_them(nodes: Nodes) -> None:
+    await nodes.one.answers.put(ANA, "digest", ANSWER, 60)
+    await nodes.two.sessions.erase("acme", "ana")
+    assert await nodes.one.answers.get(ANA, "digest") is None
+    with nodes.server.client() as client:
+        assert client.keys("prosa:*:ca:*") == []
