@@ -15,6 +15,7 @@ from memory.backends import Memory
 from memory.connection import Database, Reply
 from memory.event_log.gate import Gate
 from memory.queue.cancelling import Cancelling
+from memory.queue.here import Here
 from memory.queue.submitting import Submitting
 from memory.scripts import TURN, Script
 from tests.conformance.kit import ANA, Reader, open_session, said, take_one
@@ -119,7 +120,9 @@ async def test_an_interrupt_of_a_turn_that_is_answered_meanwhile_cancels_its_nex
     queue = cancelling(memory, answering(memory, parked))
     interrupt = said(session, on_busy="interrupt")
 
-    submitting = Submitting(Gate(memory.database, SystemIds()), SystemClock(), queue.cancel, lambda _: None)
+    ids = SystemIds()
+    here = Here(ids, node="one", lease_ms=3000, running_turns=10, fsync_before_ok=False)
+    submitting = Submitting(Gate(memory.database, ids), SystemClock(), queue.cancel, lambda _: None, here)
     accepted = await submitting.submit(interrupt)
 
     heir = await take_one(memory)

@@ -11,7 +11,7 @@ import pytest
 
 from core.errors import BackendError
 from core.measurements import NoMeasure
-from core.ports import TurnQueue
+from core.ports import LocalExecutor, TurnQueue
 from core.turns import SessionRef, TakenTurn, TurnInput
 from server.supervision import attempt, supervise
 from server.worker import RunTurn, Worker
@@ -76,6 +76,10 @@ class FakeQueue:
     def on_ready(self, wake: Callable[[], None]) -> None:
         """Whom to wake."""
         self._wake = wake
+
+    def execute_here(self, executor: LocalExecutor) -> None:
+        """Who takes what is submitted."""
+        self.executor = executor
 
     def add(self, *turns: TakenTurn) -> None:
         """More turns are ready."""
