@@ -96,6 +96,7 @@ local function close_turn(sid, meta, turn_id, state, record)
   local marks = redis.call('HMGET', turn_key, 'first_seq', 'first_epoch')
   local first = marks[2] == meta.epoch and marks[1] or '1'
   redis.call('ZADD', TAG .. 'e:' .. sid, whole(now_ms()), first .. ':' .. turn_id)
+  redis.call('EXPIRE', TAG .. 'e:' .. sid, SESSION_TTL_S)
   redis.call('HSET', turn_key, 'state', state, 'record', record)
   redis.call('HDEL', turn_key, 'messages', 'message_ids', 'alike', 'approval', 'ending', 'resumed')
   redis.call('EXPIRE', turn_key, TURN_TTL_S)
