@@ -44,6 +44,7 @@ class Database:
     def __init__(self, redis_url: str, keys: Keys, node: str, *, fsync_before_ok: bool = False) -> None:
         self._node = node
         self.keys = keys
+        self.fsync_before_ok = fsync_before_ok
         self._url = redis_url
         self._calls = Link("calls", self.make_connection, greeted=_mend_append_only_file)
         self._writes = Link("writes", self.make_connection)

@@ -101,7 +101,7 @@ OF_TURNS: Final[tuple[Mutant, ...]] = (
         edits=(
             Edit(
                 "agent/model_step.py",
-                'run.feed.reset(base, event.next)',
+                "run.feed.reset(base, event.next)",
                 "str()",
             ),
         ),

@@ -13,6 +13,7 @@ from core.errors import BackendError
 from memory.backends import Memory, open_memory
 from tests.conformance.kit import (
     ANA,
+    Executor,
     Reader,
     answer,
     completed,
@@ -120,6 +121,39 @@ async def test_a_take_whose_reply_is_lost_is_told_again_and_counts_as_one_run(fa
     assert turn.attempt == 1
     await answer(far.memory, turn)
     assert (await far.memory.sessions.view(session)).seq == 7
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+async def test_a_submission_that_took_its_turn_and_whose_reply_is_lost_is_told_of_the_run_again(
+    far: Far, fault: Fault
+) -> None:
+    session, executor = await open_session(far.memory), Executor()
+    far.memory.queue.execute_here(executor)
+    far.proxy.strike(fault, b"cid-lost")
+
+    await far.memory.queue.submit(said(session, cid="cid-lost"))
+
+    assert far.proxy.struck == 1
+    [turn] = executor.turns
+    assert (turn.attempt, turn.runs) == (1, 1)
+    await answer(far.memory, turn)
+    assert (await far.memory.sessions.view(session)).seq == 7
+
+
+async def test_a_turn_whose_submitter_goes_before_the_reply_comes_is_run_all_the_same(far: Far) -> None:
+    session, executor = await open_session(far.memory), Executor()
+    far.memory.queue.execute_here(executor)
+    reader = Reader()
+    await far.memory.log.attach(session, reader)
+
+    leaving = asyncio.create_task(far.memory.queue.submit(said(session)))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    leaving.cancel()
+
+    await eventually(lambda: executor.turns)
+    await answer(far.memory, executor.turns[0])
+    await reader.until_seq(7)
 
 
 @pytest.mark.parametrize("fault", FAULTS)
