@@ -402,6 +402,18 @@ class TurnStatus(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The messages sent to the model in its last step."""
 
 
+class LocalExecutor(Protocol):
+    """Who runs turns in this process, so that one that is submitted here can be taken by the step that accepts it."""
+
+    def reserve(self) -> bool:
+        """Keep room for one turn, if there is any; `begin` follows in any case."""
+        ...
+
+    def begin(self, turn: TakenTurn | None) -> None:
+        """Run that turn, which was taken, in the room that was kept; None: there is none, the room is free again."""
+        ...
+
+
 class TurnQueue(Protocol):
     """Accepts turns and hands them to executors, one at a time a session, fairly between tenants."""
 
@@ -495,6 +507,14 @@ class TurnQueue(Protocol):
 
     def on_ready(self, wake: Callable[[], None]) -> None:
         """Call `wake` whenever turns may have become ready anywhere; may be called for nothing."""
+        ...
+
+    def execute_here(self, executor: LocalExecutor) -> None:
+        """Let `submit` take what it accepts for `executor`, in the same step.
+
+        Where the executor has room, the tenant is under its cap and nothing is ready that would come first; a turn
+        that is not taken so is ready for every `take`.
+        """
         ...
 
     def on_cancel(self, turn_id: str, call: Callable[[str], None] | None) -> None:

@@ -15,9 +15,9 @@ from core.budgets import BudgetKind, BudgetRefusal, BudgetStanding, Hold, Payer
 from core.errors import BackendError
 from core.measurements import BudgetRefused, BudgetWarned, Measure
 from memory.budgets.days import Days
+from memory.commands import Argument
 from memory.connection import Database, Reply
 from memory.keys import user_key
-from memory.link import Argument
 from memory.scripts import BUDGET_FORGET, BUDGET_HOLD, BUDGET_SETTLE, BUDGET_STANDING, Script
 
 REACHED_PERCENT: Final = 100
