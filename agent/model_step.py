@@ -12,7 +12,7 @@ from typing import Final, assert_never
 
 from loguru import logger
 
-from agent.budget import estimate_tokens
+from agent.call_usage import CallUsage
 from agent.context import build_messages, count_tokens
 from agent.loop import CallModel, overspent
 from agent.prompts import instructions, prompt_version
@@ -103,7 +103,7 @@ class _Call:
         assert request.caller is not None  # `_request` says whose it is
         self.provider, self.model = began.provider, began.model
         self._run, self._request, self._step = run, request, request.caller.step
-        self._input_tokens: int | None = None  # not counted where the provider reports it
+        self._used = CallUsage(lambda: count_tokens(request.messages, run.shared.counter))
         self._clock = run.shared.clock
         self._began_s = self._clock.monotonic_s()
         self._ttft_ms: int | None = None
@@ -111,7 +111,6 @@ class _Call:
         self._characters = 0
         self._next_check = _CHECK_CHARACTERS
         self._calls: list[ToolCall] = []
-        self._usage: Usage | None = None
         self._finished: ModelFinished | None = None
         self._is_booked = False
 
@@ -132,6 +131,7 @@ class _Call:
 
     def take(self, event: ModelEvent) -> None:
         """Show and keep what came. Raises TurnLimit."""
+        self._used.take(event)
         match event:
             case TextDelta(text=text):
                 if self._ttft_ms is None:
@@ -144,8 +144,8 @@ class _Call:
             case ToolCallReady(call=call):
                 self._calls.append(self._unique(call))
                 self._count(len(call.arguments))
-            case UsageReported(usage=usage):
-                self._usage = usage
+            case UsageReported():
+                pass
             case ModelFinished():
                 self._finished = event
             case _:
@@ -157,7 +157,7 @@ class _Call:
         if self._characters < self._next_check:
             return
         self._next_check = self._characters + _CHECK_CHARACTERS
-        usage = self._settled()
+        usage = self._used.usage
         end = overspent(
             self._run.usage.input + self._run.usage.output + usage.input + usage.output,
             self._run.cost_microusd + self._cost(usage),
@@ -175,17 +175,12 @@ class _Call:
             return ToolCall(call_id=call_id, name=call.name, arguments=call.arguments, opaque=call.opaque)
         return call
 
-    def _settled(self) -> Usage:
-        """The usage as reported; before that, or without that, an estimate."""
-        output = estimate_tokens(self._characters)
-        if self._usage is not None and (self._finished is not None or self._usage.output >= output):
-            return self._usage
-        if self._input_tokens is None:
-            self._input_tokens = count_tokens(self._request.messages, self._run.shared.counter)
-        return Usage(input=self._input_tokens, output=output, total=self._input_tokens + output)
-
     def _cost(self, usage: Usage) -> int:
-        return self._run.shared.pricing.cost_microusd(self.provider, self.model, usage)
+        tenant = self._run.turn.session.tenant
+        return self._run.shared.pricing.cost_microusd(self.provider, self.model, usage, tenant=tenant)
+
+    def _is_priced(self) -> bool:
+        return self._run.shared.pricing.is_known(self.provider, self.model, tenant=self._run.turn.session.tenant)
 
     def _elapsed_ms(self) -> int:
         return round((self._clock.monotonic_s() - self._began_s) * 1000)
@@ -193,7 +188,7 @@ class _Call:
     def journal(self) -> None:
         """The call ended well: write it down."""
         assert self._finished is not None  # else the stream had been cut
-        run, usage, finished = self._run, self._settled(), self._finished
+        run, usage, finished = self._run, self._used.usage, self._finished
         entry = ModelCalled(
             step=self._step,
             text="".join(self._texts),
@@ -209,6 +204,8 @@ class _Call:
             opaque=finished.opaque,
             context_size=len(self._request.messages),
             prompt=self._request.messages if run.shared.keep_prompt else (),
+            estimated=self._used.is_estimate,
+            priced=self._is_priced(),
             broken=tuple(run.broken),
         )
         run.broken.clear()
@@ -225,9 +222,9 @@ class _Call:
             return
         self._is_booked = True
         self._measure("error" if reason == "failed" else reason)
-        if self._characters == 0 and self._usage is None:
+        usage = self._used.usage
+        if usage == Usage():
             return  # refused before it began: nothing was used
-        usage = self._settled()
         self._run.broken.append(
             StepUse(
                 step=self._step,
@@ -238,6 +235,8 @@ class _Call:
                 duration_ms=self._elapsed_ms(),
                 ttft_ms=self._ttft_ms,
                 finish_reason=reason,
+                estimated=self._used.is_estimate,
+                priced=self._is_priced(),
             )
         )
 

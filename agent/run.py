@@ -127,4 +127,6 @@ def _use_of(call: ModelCalled) -> StepUse:
         duration_ms=call.duration_ms,
         ttft_ms=call.ttft_ms,
         finish_reason=call.finish_reason,
+        estimated=call.estimated,
+        priced=call.priced,
     )
