@@ -41,7 +41,7 @@ TEN = Answer(pieces=[start(), *thinking(0, "So ten.", signature="sig-3"), *text(
 @pytest.fixture
 async def provider(server: ChatServer, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[AnthropicProvider]:
     """A provider that is not waited for longer than a test may take."""
-    monkeypatch.setattr("agent.model_step._BACKOFF_S", 0.001)
+    monkeypatch.setattr("agent.routing.retry.BACKOFF_S", 0.001)
     timeouts = Timeouts(first_token_s=1.0, between_tokens_s=0.3)
     provider = AnthropicProvider(api_key="k", base_url=server.url, timeouts=timeouts)
     yield provider

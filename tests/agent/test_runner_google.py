@@ -54,7 +54,7 @@ async def test_a_turns_usage_counts_thoughts_as_output(bench: Bench, server: Cha
 async def test_a_call_that_cannot_be_read_is_healed_by_another_try(
     bench: Bench, server: ChatServer, monkeypatch: pytest.MonkeyPatch, word: str
 ) -> None:
-    monkeypatch.setattr("agent.model_step._BACKOFF_S", 0.001)
+    monkeypatch.setattr("agent.routing.retry.BACKOFF_S", 0.001)
     server.play(Answer(pieces=[chunk(text("Onz"), finish=word)]), WHOLE)
 
     await run(bench, server)
