@@ -13,8 +13,8 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import unicodedata
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import aclosing, asynccontextmanager
 from typing import Any, Final, Literal
 
 import msgspec
@@ -26,13 +26,30 @@ from agent.run import Run
 from agent.settings import AgentConfig, CacheSettings
 from core.errors import BackendError, ToolError
 from core.messages import ModelMessage, UserMessage
-from core.models import CallBegan, ModelFinished, ModelRequest, RoutedEvent, TextDelta, Usage, UsageReported
+from core.models import (
+    CACHED,
+    CallBegan,
+    ModelFinished,
+    ModelRequest,
+    RoutedEvent,
+    TextDelta,
+    ToolCallReady,
+    ToolSpec,
+    Usage,
+    UsageReported,
+)
 from core.ports import AnswerCache, CachedAnswer, CacheScope, Flags, RoutedProvider, Tools
 from core.turns import TakenTurn, ToolReturned
 
 _FORM: Final = 1
 """Counted up where the digest is made otherwise: what was kept before is then found no more."""
+_OWN: Final = "own"
+"""Is told to those who wait where the answer will not be for them: each asks for itself, none waits for another."""
 _ENDS: Final = " \t\n?!.…"
+
+
+_Given = CachedAnswer | Literal["own"] | None
+"""What those who wait get; None: the run broke off, and one of them asks the model."""
 
 
 class AnswerCaching:
@@ -43,7 +60,7 @@ class AnswerCaching:
 
     def __init__(self, cache: AnswerCache, tools: Tools, flags: Flags | None = None) -> None:
         self.cache, self.tools, self._flags = cache, tools, flags
-        self.answering: dict[tuple[CacheScope, str], asyncio.Future[CachedAnswer | None]] = {}
+        self.answering: dict[tuple[CacheScope, str], asyncio.Future[_Given]] = {}
 
     def turn(self, turn: TakenTurn, agent: AgentConfig, route: Route) -> TurnCache | None:
         """The turn's way past the cache; None where its answer is its own.
@@ -72,7 +89,8 @@ class TurnCache:
     ) -> None:
         self._shared, self._scope, self._settings, self._models = shared, scope, settings, tuple(models)
         self._digest = ""
-        self._mine: asyncio.Future[CachedAnswer | None] | None = None
+        self._generation: str | None = None
+        self._mine: asyncio.Future[_Given] | None = None
         self.state: Literal["hit", "miss"] | None = None
         self.saved_microusd = 0
 
@@ -88,6 +106,7 @@ class TurnCache:
             answer = await self._find()
         except (BackendError, ToolError) as error:
             logger.warning("cache.away", detail=error.message)
+            self._give(_OWN)
             return None
         self.state = "hit" if answer is not None else "miss"
         if answer is not None:
@@ -97,17 +116,32 @@ class TurnCache:
     async def _find(self) -> CachedAnswer | None:
         answering, key = self._shared.answering, (self._scope, self._digest)
         while (under_way := answering.get(key)) is not None:
-            if (answer := await asyncio.shield(under_way)) is not None:
-                return answer
+            given = await asyncio.shield(under_way)
+            if given is not None:
+                return None if given == _OWN else given
         self._mine = answering[key] = asyncio.get_running_loop().create_future()
-        answer = await self._shared.cache.get(self._scope, self._digest)
-        if answer is not None:
-            self._give(answer)
-        return answer
+        found = await self._shared.cache.get(self._scope, self._digest)
+        self._generation = found.generation
+        if found.answer is not None:
+            self._give(found.answer)
+        return found.answer
+
+    async def watch(
+        self, events: AsyncIterator[RoutedEvent], tools: Sequence[ToolSpec]
+    ) -> AsyncGenerator[RoutedEvent, None]:
+        """The events, and a look at them: once they ask for a tool that is not cacheable nobody need wait."""
+        cacheable = {spec.name for spec in tools if spec.cacheable}
+        async for event in events:
+            if isinstance(event, ToolCallReady) and event.call.name not in cacheable:
+                self._give(_OWN)
+            yield event
 
     async def keep(self, run: Run, finish: Finish) -> None:
         """The turn has ended: keep its answer, where it rests on nothing that the digest does not hold."""
-        if self.state != "miss" or not is_cacheable(run, finish):
+        if self.state != "miss" or finish.outcome != "completed":
+            return
+        if not is_cacheable(run, finish):
+            self._give(_OWN)
             return
         last = run.model_calls[-1]
         answer = CachedAnswer(
@@ -119,7 +153,7 @@ class TurnCache:
         )
         self._give(answer)
         try:
-            await self._shared.cache.put(self._scope, self._digest, answer, self._settings.ttl_s)
+            await self._shared.cache.put(self._scope, self._digest, answer, self._settings.ttl_s, self._generation)
         except BackendError as error:
             logger.warning("cache.away", detail=error.message)
 
@@ -127,7 +161,7 @@ class TurnCache:
         """The run is over, however: who waits for its answer waits no longer."""
         self._give(None)
 
-    def _give(self, answer: CachedAnswer | None) -> None:
+    def _give(self, answer: _Given) -> None:
         mine, self._mine = self._mine, None
         if mine is not None:
             del self._shared.answering[self._scope, self._digest]
@@ -148,8 +182,11 @@ class Cached:
         if answer is not None:
             yield _again(answer)
             return
-        async with self._inner.stream(request) as events:
-            yield events
+        async with (
+            self._inner.stream(request) as events,
+            aclosing(self._turn.watch(events, request.tools)) as watched,
+        ):
+            yield watched
 
     async def close(self) -> None:
         """Close the chain."""
@@ -157,7 +194,7 @@ class Cached:
 
 
 async def _again(answer: CachedAnswer) -> AsyncIterator[RoutedEvent]:
-    yield CallBegan(provider=answer.provider, model=answer.model, reason="cache")
+    yield CallBegan(provider=answer.provider, model=answer.model, reason=CACHED)
     yield TextDelta(text=answer.text)
     yield UsageReported(usage=Usage())
     yield ModelFinished(reason="stop", model=answer.model)

@@ -37,6 +37,7 @@ from core.turns import (
     Limits,
     ModelCalled,
     Outcome,
+    StepUse,
     ToolBegun,
     ToolReturned,
 )
@@ -150,8 +151,9 @@ def _failed(code: ErrorCode, message: str) -> Finish:
 
 
 def _overspent(calls: Sequence[ModelCalled], limits: Limits) -> Finish | None:
-    tokens = sum(call.usage.input + call.usage.output for call in calls)
-    return overspent(tokens, sum(call.cost_microusd for call in calls), limits)
+    uses: list[ModelCalled | StepUse] = [*calls, *(use for call in calls for use in call.broken)]
+    tokens = sum(use.usage.input + use.usage.output for use in uses)
+    return overspent(tokens, sum(use.cost_microusd for use in uses), limits)
 
 
 def _next_model_call(step: int, results: Sequence[JournalEntry], limits: Limits) -> CallModel:

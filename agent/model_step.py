@@ -24,6 +24,7 @@ from core.events import StepStarted
 from core.measurements import ModelAnswered
 from core.messages import ToolCall
 from core.models import (
+    CACHED,
     CallBegan,
     CallBroke,
     Caller,
@@ -59,7 +60,7 @@ async def call_model(run: Run, instruction: CallModel) -> None:
                     call = await _begin(run, event, request, call)
                 elif isinstance(event, CallBroke):
                     assert call is not None  # a call broke that began
-                    call.book_broken("failed")
+                    call.book_broken("failed", event.code)
                     _tell(event.provider, event.model, event.error, event.status, next_is=event.next)
                     run.feed.reset(base, event.next)
                 else:
@@ -67,7 +68,8 @@ async def call_model(run: Run, instruction: CallModel) -> None:
                     call.take(event)
     except BaseException as error:  # also a stop or a shutdown: what was used goes on the books; always raised on
         if call is not None:
-            call.book_broken("cancelled" if isinstance(error, asyncio.CancelledError) else "failed")
+            code = error.code if isinstance(error, ProviderError) else None
+            call.book_broken("cancelled" if isinstance(error, asyncio.CancelledError) else "failed", code)
             if isinstance(error, ProviderError):
                 _tell(call.provider, call.model, error.message, error.status, next_is="none")
         raise
@@ -103,7 +105,9 @@ class _Call:
         assert request.caller is not None  # `_request` says whose it is
         self.provider, self.model = began.provider, began.model
         self._run, self._request, self._step = run, request, request.caller.step
-        self._used = CallUsage(lambda: count_tokens(request.messages, run.shared.counter))
+        self._tenant = request.caller.tenant
+        self._is_again = began.reason == CACHED
+        self._used = CallUsage(self._input_tokens)
         self._clock = run.shared.clock
         self._began_s = self._clock.monotonic_s()
         self._ttft_ms: int | None = None
@@ -112,7 +116,7 @@ class _Call:
         self._next_check = _CHECK_CHARACTERS
         self._calls: list[ToolCall] = []
         self._finished: ModelFinished | None = None
-        self._is_booked = False
+        self._is_reported = self._is_booked = False
 
     def step_started(self) -> StepStarted:
         """The event that says who is called."""
@@ -145,7 +149,7 @@ class _Call:
                 self._calls.append(self._unique(call))
                 self._count(len(call.arguments))
             case UsageReported():
-                pass
+                self._is_reported = True
             case ModelFinished():
                 self._finished = event
             case _:
@@ -175,12 +179,14 @@ class _Call:
             return ToolCall(call_id=call_id, name=call.name, arguments=call.arguments, opaque=call.opaque)
         return call
 
+    def _input_tokens(self) -> int:
+        return count_tokens(self._request.messages, self._run.shared.counter)
+
     def _cost(self, usage: Usage) -> int:
-        tenant = self._run.turn.session.tenant
-        return self._run.shared.pricing.cost_microusd(self.provider, self.model, usage, tenant=tenant)
+        return self._run.shared.pricing.cost_microusd(self.provider, self.model, usage, tenant=self._tenant)
 
     def _is_priced(self) -> bool:
-        return self._run.shared.pricing.is_known(self.provider, self.model, tenant=self._run.turn.session.tenant)
+        return self._run.shared.pricing.is_known(self.provider, self.model, tenant=self._tenant)
 
     def _elapsed_ms(self) -> int:
         return round((self._clock.monotonic_s() - self._began_s) * 1000)
@@ -188,6 +194,7 @@ class _Call:
     def journal(self) -> None:
         """The call ended well: write it down."""
         assert self._finished is not None  # else the stream had been cut
+        self._used.began = True
         run, usage, finished = self._run, self._used.usage, self._finished
         entry = ModelCalled(
             step=self._step,
@@ -216,15 +223,15 @@ class _Call:
             run.feed.put_last(entry)
         self._measure(finished.reason)
 
-    def book_broken(self, reason: FinishReason) -> None:
-        """The call ended otherwise: what it used goes on the books, once."""
+    def book_broken(self, reason: FinishReason, code: str | None) -> None:
+        """The call ended otherwise: what it used goes on the books, once. `code`: the vendor's failure, if any."""
         if self._is_booked:
             return
         self._is_booked = True
-        self._measure("error" if reason == "failed" else reason)
-        usage = self._used.usage
-        if usage == Usage():
+        self._measure("cancelled" if code is None else "error", code)
+        if self._characters == 0 and not self._is_reported:
             return  # refused before it began: nothing was used
+        usage = self._used.usage
         self._run.broken.append(
             StepUse(
                 step=self._step,
@@ -240,7 +247,9 @@ class _Call:
             )
         )
 
-    def _measure(self, outcome: str) -> None:
+    def _measure(self, outcome: str, code: str | None = None) -> None:
+        if self._is_again:
+            return  # no model was called: its figures are not the cache's
         self._run.shared.measure.emit(
             ModelAnswered(
                 provider=self.provider,
@@ -248,6 +257,7 @@ class _Call:
                 outcome=outcome,
                 duration_ms=self._elapsed_ms(),
                 ttft_ms=self._ttft_ms,
+                code=code,
             )
         )
 

@@ -250,8 +250,13 @@ class _Execution:
                 run.specs = allowed_tools(agent, self._shared.tools.specs())
                 if self._shared.caching is not None:
                     run.cache = self._shared.caching.turn(turn, agent, run.route)
+            except BackendError:
+                raise
             except ProsaError as error:
                 problem = failed_by(error.code, error.message, retryable=error.retryable)
+            except Exception:  # noqa: BLE001 - as in `_work`: every turn ends, also by a bug
+                logger.exception("turn.crashed")
+                problem = failed_by("internal", "Something went wrong on our side. Try again.", retryable=True)
         return run, problem
 
     async def _work(self, run: Run) -> Finish | _Asking:

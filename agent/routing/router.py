@@ -4,14 +4,18 @@
 
 The first that names a model decides, and its word is the route's reason. After its models come the fallbacks; models
 that the flag `disabled_models` names are left out of all.
+
+Flags are checked when they are set, and may be outlived by what they name: a provider that is gone, a form of before.
+One that does not hold any more is passed over, and said in the log, so that people get answers meanwhile.
 """
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, TypeVar
 
 import msgspec
+from loguru import logger
 
 from agent.context import question
 from agent.routing.fallback import Candidate
@@ -25,6 +29,7 @@ from core.ports import Pricing, RoutedProvider
 from core.turns import TakenTurn
 
 FREE_TIER: Final = "free"
+Named = TypeVar("Named", Policy, Experiment)
 
 
 class RoutingFlags(Protocol):
@@ -105,9 +110,7 @@ class Router:
         """The route of a turn. Raises UserError, and TurnLimit where no model may be used."""
         context = self._context(turn, agent)
         chosen = await self._choose(turn, agent, context)
-        fallbacks = self._flags.object("fallbacks", context)
-        if not isinstance(fallbacks, list):
-            fallbacks = self._fallbacks if agent.fallbacks is None else agent.fallbacks
+        fallbacks = self._fallbacks_for(agent, context)
         names = self._allowed(dict.fromkeys((*chosen.models, *fallbacks)), context)
         if chosen.ceiling_usd is not None:
             names = self._within(names, chosen.ceiling_usd, agent)
@@ -142,7 +145,8 @@ class Router:
     async def _choose(self, turn: TakenTurn, agent: AgentConfig, context: Mapping[str, Any]) -> Chosen:
         if turn.input.model is not None:
             return Chosen(models=(turn.input.model,), reason="caller")
-        if named := self._flags.text("model", context):
+        named = self._flags.text("model", context)
+        if named and self._is_served("model", named):
             return Chosen(models=(named,), reason="flag:model")
         experiment = self._experiment(agent, context)
         if experiment is None:
@@ -166,14 +170,41 @@ class Router:
         return Chosen(models=(self._default,), reason="default")
 
     def _policy(self, agent: AgentConfig, context: Mapping[str, Any]) -> Policy | None:
-        value = self._flags.object("policy", context)
-        if value:
-            return as_policy(value)  # it was checked when it was set
+        policy = self._flagged("policy", context, as_policy)
+        if policy is not None:
+            return policy
         return self._policies[agent.policy] if agent.policy is not None else None
 
     def _experiment(self, agent: AgentConfig, context: Mapping[str, Any]) -> Experiment | None:
-        value = self._flags.object("experiment", context)
-        return msgspec.convert(value, Experiment) if value else agent.experiment
+        return self._flagged("experiment", context, _as_experiment) or agent.experiment
+
+    def _fallbacks_for(self, agent: AgentConfig, context: Mapping[str, Any]) -> Sequence[str]:
+        flagged = self._flags.object("fallbacks", context)
+        if isinstance(flagged, list):
+            return [name for name in flagged if self._is_served("fallbacks", name)]
+        return self._fallbacks if agent.fallbacks is None else agent.fallbacks
+
+    # ------------------------------------------------------------ flags that do not hold any more
+
+    def _flagged(self, key: str, context: Mapping[str, Any], read: Callable[[Any], Named]) -> Named | None:
+        value = self._flags.object(key, context)
+        if not value:
+            return None
+        try:
+            named = read(value)
+            self.check(named.models)
+        except (ValueError, UserError) as error:
+            _pass_over(key, str(error))
+            return None
+        return named
+
+    def _is_served(self, key: str, name: Any) -> bool:
+        try:
+            self.candidate(str(name))
+        except UserError as error:
+            _pass_over(key, error.message)
+            return False
+        return True
 
     # ------------------------------------------------------------ what is known of the turn
 
@@ -206,7 +237,9 @@ class Router:
     # ------------------------------------------------------------ what may not be used
 
     def _allowed(self, names: Mapping[str, None], context: Mapping[str, Any]) -> list[str]:
-        disabled = self._flags.object("disabled_models", context) or ()
+        disabled = self._flags.object("disabled_models", context)
+        if not isinstance(disabled, list):
+            disabled = []
         allowed = [name for name in names if name not in disabled]
         if not allowed:
             raise UserError("The models that could answer are switched off. Ask the operator.", code="not_found")
@@ -248,3 +281,14 @@ class Router:
 
 def _by_rule(policy: Policy, rule: Rule) -> Chosen:
     return Chosen(models=rule.models, reason=f"policy:{policy.name}/{rule.name}", ceiling_usd=rule.ceiling_usd)
+
+
+def _as_experiment(value: Any) -> Experiment:
+    try:
+        return msgspec.convert(value, Experiment)
+    except msgspec.ValidationError as error:
+        raise ValueError(str(error)) from error
+
+
+def _pass_over(key: str, reason: str) -> None:
+    logger.warning("flag.passed_over", flag=key, reason=reason)

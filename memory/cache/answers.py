@@ -11,8 +11,9 @@ from hashlib import sha256
 from typing import Any, Final
 
 import msgspec
+from loguru import logger
 
-from core.ports import CachedAnswer, CacheScope
+from core.ports import CachedAnswer, CacheLookup, CacheScope
 from memory.connection import JSON, Database
 from memory.keys import user_key
 from memory.scripts import CACHE_CLEAR, CACHE_FORGET, CACHE_GET, CACHE_PUT, Script
@@ -26,12 +27,19 @@ class RedisAnswers:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def get(self, scope: CacheScope, digest: str) -> CachedAnswer | None:
+    async def get(self, scope: CacheScope, digest: str) -> CacheLookup:
         """One command."""
         reply = await self._call(CACHE_GET, scope.tenant, _name(scope, digest))
-        return _ANSWER.decode(reply[2]) if reply[2] else None
+        generation, kept = reply[3].decode(), reply[2]
+        try:
+            return CacheLookup(answer=_ANSWER.decode(kept) if kept else None, generation=generation)
+        except msgspec.DecodeError:  # kept by a version that writes another form: asked anew, and kept over it
+            logger.warning("cache.unreadable", tenant=scope.tenant)
+            return CacheLookup(generation=generation)
 
-    async def put(self, scope: CacheScope, digest: str, answer: CachedAnswer, ttl_s: float) -> None:
+    async def put(
+        self, scope: CacheScope, digest: str, answer: CachedAnswer, ttl_s: float, generation: str | None = None
+    ) -> None:
         """One command."""
         await self._call(
             CACHE_PUT,
@@ -40,6 +48,7 @@ class RedisAnswers:
             JSON.encode(answer),
             round(ttl_s * 1000),
             user_key(scope.tenant, scope.user_id),
+            generation or "",
         )
 
     async def clear(self, tenant: str) -> None:

@@ -17,7 +17,7 @@ from core.errors import BackendError, ProviderError, ToolError
 from core.events import MessageDelta, TurnCompleted
 from core.messages import AssistantMessage, Part, SystemMessage, UserMessage
 from core.models import ModelRequest, ToolSpec, Usage
-from core.ports import CachedAnswer, CacheScope
+from core.ports import CachedAnswer, CacheLookup, CacheScope
 from core.turns import SessionRef, TakenTurn, TurnRecord
 from tests.agent.agent_support import Bench, FakeTools, FakeWriter, chooses, taken
 
@@ -30,19 +30,27 @@ class Answers:
     def __init__(self) -> None:
         self.kept: dict[tuple[str, str, str], CachedAnswer] = {}
         self.away = False
+        self.cleared = 0
+        self.ttl_s = 0.0
 
-    async def get(self, scope: CacheScope, digest: str) -> CachedAnswer | None:
+    async def get(self, scope: CacheScope, digest: str) -> CacheLookup:
         await asyncio.sleep(0)
         if self.away:
             raise BackendError("Redis is away")
-        return self.kept.get(self._key(scope, digest))
+        return CacheLookup(answer=self.kept.get(self._key(scope, digest)), generation=str(self.cleared))
 
-    async def put(self, scope: CacheScope, digest: str, answer: CachedAnswer, ttl_s: float) -> None:
+    async def put(
+        self, scope: CacheScope, digest: str, answer: CachedAnswer, ttl_s: float, generation: str | None = None
+    ) -> None:
         if self.away:
             raise BackendError("Redis is away")
+        if generation not in (None, str(self.cleared)):
+            return
+        self.ttl_s = ttl_s
         self.kept[self._key(scope, digest)] = answer
 
     async def clear(self, tenant: str) -> None:
+        self.cleared += 1
         self.kept.clear()
 
     async def forget(self, tenant: str, user_id: str) -> None:
@@ -229,6 +237,75 @@ async def test_where_that_answer_breaks_off_one_of_those_who_wait_asks_the_model
     assert [record.outcome for record in records] == ["failed", "completed", "completed", "completed"]
     assert sorted(str(record.cache) for record in records[1:]) == ["hit", "hit", "miss"]
     assert len(cached.model.requests) == 2
+
+
+async def asked_at_once(cached: CachedBench, until: asyncio.Event, reached: asyncio.Event) -> list[TurnRecord]:
+    """One asks; three wait for its answer, which goes on then."""
+    first = asyncio.create_task(cached.ask())
+    await reached.wait()
+    others = [asyncio.create_task(cached.ask()) for _ in range(3)]
+    await cached.tools.looked_for(4)
+    until.set()
+    async with asyncio.timeout(10):
+        return await asyncio.gather(first, *others)
+
+
+async def test_where_that_answer_is_for_nobody_else_those_who_wait_ask_together(bench: Bench) -> None:
+    until, reached = asyncio.Event(), asyncio.Event()
+    go, all_reached = asyncio.Event(), [asyncio.Event() for _ in range(3)]
+    own = [[Pause(go, event), Say("Cut"), Finish("length")] for event in all_reached]
+    cached = CachedBench(bench, [Pause(until, reached), Say("Cut"), Finish("length")], *own)
+    asked = asyncio.create_task(asked_at_once(cached, until, reached))
+    async with asyncio.timeout(10):
+        for event in all_reached:
+            await event.wait()
+    go.set()
+    assert [record.cache for record in await asked] == ["miss"] * 4
+    assert cached.caching.answering == {}
+
+
+async def test_once_a_tool_is_asked_for_that_acts_nobody_waits_for_the_answer(bench: Bench) -> None:
+    until, reached, never = asyncio.Event(), asyncio.Event(), asyncio.Event()
+    cached = CachedBench(
+        bench, [Pause(until, reached), Call("pay")], [Say("Own.")], [Say("Own.")], [Say("Own.")], [Say("Paid.")]
+    )
+    cached.tools.gate = never  # what pays takes as long as the others need
+    first = asyncio.create_task(cached.ask())
+    await reached.wait()
+    others = [asyncio.create_task(cached.ask()) for _ in range(3)]
+    await cached.tools.looked_for(4)
+    until.set()
+    async with asyncio.timeout(10):
+        records = await asyncio.gather(*others)
+    never.set()
+    assert [record.outcome for record in [*records, await first]] == ["completed"] * 4
+
+
+async def test_where_the_cache_goes_away_those_who_wait_ask_for_themselves(bench: Bench) -> None:
+    until, reached = asyncio.Event(), asyncio.Event()
+    go, all_reached = asyncio.Event(), [asyncio.Event() for _ in range(3)]
+    own = [[Pause(go, event), Say("Ten.")] for event in all_reached]
+    cached = CachedBench(bench, [Pause(until, reached), Say("Ten.")], *own)
+    cached.answers.away = True
+    asked = asyncio.create_task(asked_at_once(cached, until, reached))
+    async with asyncio.timeout(10):
+        for event in all_reached:
+            await event.wait()
+    go.set()
+    assert [record.outcome for record in await asked] == ["completed"] * 4
+    assert cached.caching.answering == {}
+
+
+async def test_an_answer_that_was_under_way_when_all_were_cleared_is_not_kept(bench: Bench) -> None:
+    until, reached = asyncio.Event(), asyncio.Event()
+    cached = CachedBench(bench, [Pause(until, reached), Say("Old.")], [Say("New.")])
+    first = asyncio.create_task(cached.ask())
+    await reached.wait()
+    await cached.answers.clear("default")
+    until.set()
+    await first
+    assert (await cached.ask()).cache == "miss"
+    assert cached.writers[1].text == "New."
 
 
 async def test_who_stops_waiting_does_not_stop_the_others(bench: Bench) -> None:

@@ -10,7 +10,7 @@ import pytest
 from agent.loop import BAD_CALL, CALL_LIMIT, OUTCOME_UNKNOWN, CallModel, CallTools, Finish, decide, overspent
 from core.messages import ToolCall
 from core.models import FinishReason, ToolSpec, Usage
-from core.turns import JournalEntry, Limits, ModelCalled, ToolBegun, ToolReturned
+from core.turns import JournalEntry, Limits, ModelCalled, StepUse, ToolBegun, ToolReturned
 
 
 def spec(name: str, **changes: Any) -> ToolSpec:
@@ -120,6 +120,7 @@ def test_calls_in_the_last_step_are_not_run_and_what_was_said_is_the_answer() ->
     assert next_of(*results, limits=Limits(steps=1)) == Finish(outcome="completed", finish_reason="stop")
 
 
+BROKEN = StepUse(step=1, provider="p", model="m", usage=Usage(input=40, output=11), cost_microusd=6, duration_ms=1)
 FAILING_ROWS: dict[str, tuple[ModelCalled, Limits, str, bool]] = {
     "calls_in_the_last_step_and_nothing_said": (answered(1, call("a")), Limits(steps=1), "tool_loop", False),
     "an_empty_answer": (answered(1), Limits(), "provider_unavailable", True),
@@ -130,6 +131,18 @@ FAILING_ROWS: dict[str, tuple[ModelCalled, Limits, str, bool]] = {
     "too_many_tokens": (
         answered(1, call("a"), usage=Usage(input=90, output=11)),
         Limits(tokens=100),
+        "budget_exceeded",
+        False,
+    ),
+    "too_many_tokens_with_those_of_calls_that_broke": (
+        answered(1, call("a"), usage=Usage(input=40, output=10), broken=(BROKEN,)),
+        Limits(tokens=100),
+        "budget_exceeded",
+        False,
+    ),
+    "too_much_money_with_that_of_calls_that_broke": (
+        answered(1, call("a"), cost_microusd=5, broken=(BROKEN,)),
+        Limits(cost_microusd=10),
         "budget_exceeded",
         False,
     ),

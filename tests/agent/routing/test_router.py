@@ -141,6 +141,29 @@ async def test_where_all_are_switched_off_the_turn_says_so() -> None:
         await names(router(flags=Flags(disabled_models=["scripted:default", "offline:spare"])), agent())
 
 
+@pytest.mark.parametrize(
+    "flags",
+    [
+        pytest.param({"model": "nobody:x"}, id="a_model_whose_provider_has_gone"),
+        pytest.param({"model": "no-model"}, id="a_model_that_is_none"),
+        pytest.param({"policy": {"name": "f", "rules": [{"name": "r"}]}}, id="a_policy_of_another_form"),
+        pytest.param({"policy": {"name": "f", "rules": [{"name": "r", "models": []}]}}, id="a_policy_without_models"),
+        pytest.param({"policy": {"name": "f", "rules": [{"name": "r", "models": ["nobody:x"]}]}}, id="its_model"),
+        pytest.param({"policy": ["x"]}, id="a_list_for_a_policy"),
+        pytest.param({"experiment": {"name": "g", "variants": [], "x": 1}}, id="an_experiment_of_another_form"),
+        pytest.param({"experiment": {"name": "g", "variants": []}}, id="an_experiment_without_variants"),
+        pytest.param({"experiment": {"name": "g", "variants": [{"name": "v", "models": ["nobody:x"]}]}}, id="its_arm"),
+        pytest.param({"fallbacks": ["nobody:x", 3, {}, "local:small"]}, id="fallbacks_of_which_one_is_left"),
+        pytest.param({"disabled_models": 3}, id="models_switched_off_by_no_list"),
+        pytest.param({"disabled_models": "local:small"}, id="models_switched_off_by_a_word"),
+    ],
+)
+async def test_a_flag_that_does_not_hold_any_more_is_passed_over(flags: Any) -> None:
+    route_by = router(flags=Flags(**flags), policies={"p": POLICY})
+    of = agent(policy="p", fallbacks=("local:small",))
+    assert await names(route_by, of) == (["local:small"], "policy:p/short")
+
+
 @pytest.mark.parametrize("name", ["gpt", "nobody:x", ":", "scripted:"])
 def test_a_model_that_nobody_serves_is_refused(name: str) -> None:
     with pytest.raises(UserError, match="model"):

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import traceback
 from itertools import pairwise
 from typing import Any
 
 import pytest
 
-from agent.providers.scripted import Cut, Fail, Finish, Pause, Say, ScriptedProvider
+from agent.providers.scripted import Call, Cut, Fail, Finish, Pause, Say, ScriptedProvider
 from agent.routing.breaker import Breaker
+from agent.routing.chain import routed
 from agent.routing.fallback import Candidate, Fallback
 from agent.routing.retry import LONGEST_WAIT_S, Retrying
+from agent.routing.route import Route
 from core.errors import ProviderError, StreamCut, TurnLimit
 from core.messages import UserMessage
 from core.models import CallBegan, CallBroke, ModelFinished, ModelRequest, RoutedEvent, TextDelta
@@ -33,9 +36,14 @@ async def read(provider: RoutedProvider, request: ModelRequest = REQUEST) -> lis
 
 async def told(provider: RoutedProvider) -> tuple[list[str], ProviderError | None]:
     """What a reader was told, in short words, and what ended it."""
+    return await told_of(provider, "m")
+
+
+async def told_of(provider: RoutedProvider, model: str) -> tuple[list[str], ProviderError | None]:
+    """The same of another model."""
     words: list[str] = []
     try:
-        async with provider.stream(REQUEST) as events:
+        async with provider.stream(ModelRequest(model=model, messages=REQUEST.messages)) as events:
             async for event in events:
                 words += [word(event)]
     except ProviderError as error:
@@ -164,6 +172,48 @@ async def test_an_empty_answer_with_a_reason_is_not_tried_again(reason: Any) -> 
     assert (words, error) == (["began a:m", "finished"], None)
 
 
+@pytest.mark.looptime
+async def test_the_longest_wait_is_still_waited_for() -> None:
+    words, error = await told(retrying([failing(after_ms=round(LONGEST_WAIT_S * 1000))], [Say("Ten.")])[0])
+    assert error is None
+    assert words[-2:] == ["Ten.", "finished"]
+
+
+async def test_calls_without_a_word_are_no_empty_answer() -> None:
+    words, error = await told(retrying([Call("look")])[0])
+    assert error is None
+    assert words == ["began a:m", "ToolCallReady", "finished"]
+
+
+@pytest.mark.looptime
+async def test_what_broke_is_told_with_its_code_and_status() -> None:
+    first = ScriptedProvider([[failing(code="rate_limited", status=429)] for _ in range(2)], name="a")
+    candidates = [
+        Candidate(provider=Retrying(first, tries=2), model="m"),
+        Candidate(provider=ScriptedProvider([[Say("B.")]], name="b"), model="n"),
+    ]
+    broke = [event for event in await read(Fallback(candidates)) if isinstance(event, CallBroke)]
+    assert [(one.next, one.code, one.status) for one in broke] == [
+        ("recovery", "rate_limited", 429),
+        ("failover", "rate_limited", 429),
+    ]
+
+
+async def test_a_route_is_called_in_its_order_with_its_reason() -> None:
+    route = Route(
+        candidates=tuple(
+            Candidate(provider=ScriptedProvider([[item]], name=name), model=f"of-{name}")
+            for name, item in (("a", failing(retryable=False)), ("b", Say("B.")))
+        ),
+        reason="policy:p/r",
+    )
+    began = [event for event in await read(routed(route)) if isinstance(event, CallBegan)]
+    assert [(one.provider, one.model, one.reason) for one in began] == [
+        ("a", "of-a", "policy:p/r"),
+        ("b", "of-b", "policy:p/r"),
+    ]
+
+
 async def test_leaving_closes_the_stream_that_is_open() -> None:
     provider, inner = retrying([Say("Ten"), Pause(asyncio.Event())])
     async with provider.stream(REQUEST) as events:
@@ -199,9 +249,10 @@ async def test_where_nobody_answers_the_last_failure_is_raised() -> None:
     assert words == ["began a:of-a", "broke a failover", "began b:of-b"]
 
 
-async def test_what_one_vendor_blocked_no_other_is_asked_to_do() -> None:
+@pytest.mark.parametrize("code", ["content_blocked", "invalid_request"])
+async def test_what_one_vendor_blocked_no_other_is_asked_to_do(code: str) -> None:
     other = ScriptedProvider([[Say("never")]], name="b")
-    blocked = failing(retryable=False, code="content_blocked")
+    blocked = failing(retryable=False, code=code)
     _, error = await told(chain(ScriptedProvider([[blocked]], name="a"), other))
     assert error is blocked.error
     assert other.requests == []
@@ -223,6 +274,7 @@ async def test_failures_in_a_row_open_the_circuit_of_that_model_only() -> None:
     breaker = Breaker(inner, failures=2, open_s=30)
     for _ in range(2):
         await told(breaker)
+        assert breaker._circuits["m"].messages == []  # purgatory's, for which nobody asks
     _, refused = await told(breaker)
     assert refused is not None
     assert (refused.retryable, refused.retry_after_ms) == (True, 30_000)
@@ -286,6 +338,54 @@ async def test_an_open_circuit_is_not_waited_for_but_followed_by_the_next_model(
     words, error = await told(Fallback(candidates))
     assert error is None
     assert words == ["began a:m", "broke a failover", "began b:n", "B.", "finished"]
+
+
+@pytest.mark.looptime
+async def test_a_stream_that_just_ends_is_held_against_the_vendor() -> None:
+    class Endless(ScriptedProvider):
+        async def _play(self, script: Any, model: str) -> Any:
+            yield TextDelta(text="Ten")
+
+    breaker = Breaker(Endless([[], []]), failures=2, open_s=30)
+    await told(Retrying(breaker, tries=2))
+    assert breaker.state("m") == "open"
+
+
+async def test_a_circuit_that_stays_open_does_not_grow_with_each_call() -> None:
+    breaker = Breaker(ScriptedProvider([[failing()]], name="a"), failures=1, open_s=30)
+    await told(breaker)
+    refusals = [(await told(breaker))[1] for _ in range(50)]
+    assert refusals[-1] is not None
+    assert refusals[-1].__context__ is not None
+    assert sum(1 for _ in traceback.walk_tb(refusals[-1].__context__.__traceback__)) < 10
+
+
+async def test_callers_who_name_many_models_do_not_fill_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("agent.routing.breaker._REMEMBERED", 10)
+    breaker = Breaker(ScriptedProvider([[failing()] for _ in range(35)], name="a"), failures=1, open_s=30)
+    for number in range(35):
+        await told_of(breaker, f"m-{number}")
+        assert breaker.state(f"m-{number}") == "open"
+        assert len(breaker._circuits) <= 10
+        assert number == 0 or breaker.state(f"m-{number - 1}") == "open"
+    assert breaker.state("m-0") == "closed"
+
+
+async def test_a_trial_that_is_given_up_leaves_its_place_to_another() -> None:
+    until, reached = asyncio.Event(), asyncio.Event()
+    scripts = [[failing()], [Pause(until, reached)], [Say("Ten"), Say("more")], [Say("Ten.")]]
+    breaker = Breaker(ScriptedProvider(scripts, name="a"), failures=1, open_s=0)
+    await told(breaker)
+    trial = asyncio.create_task(told(breaker))
+    await reached.wait()
+    trial.cancel()
+    await asyncio.wait([trial])
+    assert breaker.state("m") == "half_open"
+    with pytest.raises(TurnLimit):
+        await broken_by_a_limit(breaker)
+    assert breaker.state("m") == "half_open"
+    assert (await told(breaker))[1] is None
+    assert breaker.state("m") == "closed"
 
 
 async def test_closing_closes_what_is_wrapped() -> None:
