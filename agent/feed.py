@@ -1,15 +1,16 @@
-"""What one run writes, in order: deltas gather while an append is under way, and one append at a time is awaited.
+"""What one run writes, in order: deltas gather while an append is under way, and there is one append at a time.
 
 The first delta of a step goes out at once; later ones wait for a tick that all runs of the process share, the longer
 the slower the log is. Other events and journal entries do not wait, but for those that something follows at once. A
-feed owns one task, from entering to leaving.
+feed has no task of its own: it goes on when an append is done, and when the event loop comes round.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import hashlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from types import TracebackType
 from typing import Final, Literal, Self
 
@@ -64,6 +65,7 @@ class Feed:
         """When the message's first text was given, in Unix milliseconds."""
         self.failure: Exception | None = None
         self._turn, self._writer, self._clock, self._ids, self._ticker = turn, writer, clock, ids, ticker
+        self._session_id = turn.session.session_id
         self._on_cancel, self._on_failure = on_cancel, on_failure
         self._loop = asyncio.get_running_loop()
         self._texts: list[str] = []  # the message so far, without what gathers
@@ -73,21 +75,20 @@ class Feed:
         self._is_first = True  # nothing of this step was said
         self._events: list[Event] = []
         self._journal: list[JournalEntry] = []
-        self._wake = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
-        self._on_tick = False  # the next tick sends what gathers
+        self._soon: asyncio.Handle | None = None  # what gathers is sent when the event loop comes round
+        self._on_tick = False  # the next tick sends it
         self._next_tick_s = 0.0
-        self._appending: Awaitable[str | None] | None = None  # the append that is under way
+        self._appending: asyncio.Future[str | None] | None = None  # the append that is under way
         self._journalling = False  # it holds journal entries
         self._began_s = self._began_loop_s = 0.0  # when it began
         self._confirmed_s = self._loop.time()
         self._asks = False  # an append is wanted though there is nothing to append
         self._finishing = False
-        self._task: asyncio.Task[None] | None = None
+        self._context = contextvars.copy_context()  # the run's, for what the loop calls: ticks are any run's
 
     async def __aenter__(self) -> Self:
-        self._task = asyncio.create_task(self._pump(), name=f"feed {self._turn.input.turn_id}")
         return self
 
     async def __aexit__(
@@ -186,7 +187,7 @@ class Feed:
         """
         self._journal.append(journal)
         if self._appending is None:
-            self._wake.clear()
+            self._leave_soon()
             if not self._on_tick:
                 self._send_at(self._next_tick_s)
 
@@ -225,10 +226,6 @@ class Feed:
 
     # ------------------------------------------------------------ below
 
-    @property
-    def _session_id(self) -> str:
-        return self._turn.session.session_id
-
     def _begin_message(self) -> None:
         self.message_id = self._ids.new("msg")
         self._events.append(
@@ -256,91 +253,83 @@ class Feed:
         self._length += len(text)
 
     def _send_now(self) -> None:
+        """Append when the loop comes round: what is given until then goes with it."""
         self._idle.clear()
         self._on_tick = False
-        self._wake.set()
+        if self._soon is None:
+            self._soon = self._loop.call_soon(self._begin, context=self._context)
+
+    def _leave_soon(self) -> None:
+        if self._soon is not None:
+            self._soon.cancel()
+            self._soon = None
 
     def _send_at(self, when_s: float) -> None:
         self._on_tick = True
         self._ticker.at(max(when_s, self._loop.time()), self._tick)
 
     def _tick(self) -> None:
-        """Append now, not when the task has its turn: what all runs append on a tick goes out together."""
+        """Append now, not when the loop comes round: what all runs append on a tick goes out together."""
         if self._on_tick:  # else it went out meanwhile, with something that did not wait
-            self._send_now()
+            self._on_tick = False
+            self._idle.clear()
             self._begin()
 
-    async def _pump(self) -> None:
-        while True:
-            await self._wake.wait()
-            if not self._wake.is_set():
-                continue  # it is left to the turn's end
-            self._wake.clear()
-            if not self._finishing:
-                self._begin()
-            if self._appending is not None and not await self._appended(self._appending):
-                return
-            if self._finishing:
-                return
-            self._settle()
-
     def _begin(self) -> None:
-        """Begin to append what there is, unless an append is under way; the task waits for it."""
+        """Begin to append what there is, unless an append is under way, after which that is done."""
+        self._leave_soon()
+        if self._appending is not None or self._finishing or self.failure is not None:
+            return
         self._close_delta()
-        if self._appending is not None or not (self._events or self._journal or self._asks):
+        if not (self._events or self._journal or self._asks):
+            self._idle.set()
             return
         events, journal = self._events, self._journal
         self._events, self._journal, self._asks = [], [], False
         self._journalling = bool(journal)
         self._began_s, self._began_loop_s = self._clock.monotonic_s(), self._loop.time()
-        self._appending = self._writer.append(events, journal)
+        self._appending = asyncio.ensure_future(self._writer.append(events, journal))
+        self._appending.add_done_callback(self._appended, context=self._context)
 
-    async def _appended(self, appending: Awaitable[str | None]) -> bool:
-        try:
-            cancelled_by = await appending
-        except asyncio.CancelledError:
-            raise
-        except Exception as error:  # noqa: BLE001 - the task's outer edge: the run is told, and raises it or stops
-            if not isinstance(error, BackendError):
-                logger.exception("feed.append_failed")
-            self.failure = error
-            self._idle.set()
-            self._on_failure()
-            return False
-        finally:
-            self._appending, self._journalling = None, False
+    def _appended(self, appending: asyncio.Future[str | None]) -> None:
+        """An append is done: begin the next one, or wait for more."""
+        self._appending, self._journalling = None, False
+        if appending.cancelled():  # given up when the run was left
+            return
+        if (error := appending.exception()) is not None:
+            self._fail(error)
+            return
         self._confirmed_s = self._began_loop_s
         self._next_tick_s = self._began_loop_s + tick_s(self._clock.monotonic_s() - self._began_s)
-        if cancelled_by is not None:
+        if (cancelled_by := appending.result()) is not None:
             self._on_cancel(cancelled_by)
-        return True
-
-    def _settle(self) -> None:
-        """After an append: what came meanwhile goes out at once (events) or on the tick (text)."""
-        if self._events or self._journal or self._asks:
-            self._wake.set()
-        elif self._gathered:
-            self._idle.set()
+        if self._finishing:
+            return
+        if self._events or self._journal or self._asks:  # they do not wait
+            self._begin()
+            return
+        self._idle.set()
+        if self._gathered:
             self._send_at(self._next_tick_s)
-        else:
-            self._idle.set()
+
+    def _fail(self, error: BaseException) -> None:
+        if not isinstance(error, BackendError):
+            logger.opt(exception=error).error("feed.append_failed")
+        self.failure = error if isinstance(error, Exception) else BackendError(str(error))
+        self._idle.set()
+        self._on_failure()
 
     async def _stop(self, timeout_s: float | None) -> None:
-        """End the task. An append under way is waited for (None: as long as it takes), so that two never overlap."""
+        """Begin nothing more. An append under way is waited for (None: as long as it takes): two never overlap."""
         self._finishing = True
-        self._wake.set()
         self._on_tick = False
-        if self._task is None:
-            return
-        task, self._task = self._task, None
-        if self._appending is None:
-            task.cancel()
-            await asyncio.wait([task])
+        self._leave_soon()
+        appending = self._appending
+        if appending is None:
             return
         try:
-            async with asyncio.timeout(timeout_s):
-                await asyncio.shield(task)
-        except TimeoutError:
-            logger.warning("feed.close_timeout")
+            _, late = await asyncio.wait([appending], timeout=timeout_s)
+            if late:
+                logger.warning("feed.close_timeout")
         finally:
-            task.cancel()
+            appending.cancel()

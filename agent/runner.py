@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, Final, assert_never
 
 from loguru import logger
@@ -20,6 +21,7 @@ from agent.approval_step import approvals_of, asked_arguments, question, void_lo
 from agent.budget import TokenCounter
 from agent.ending import CancelledBy, closing_events, history_entry, parked_ending, total_tokens, turn_record
 from agent.feed import Feed
+from agent.later import Later
 from agent.loop import AskApproval, CallModel, CallTools, Finish, decide, failed_by
 from agent.model_step import call_model
 from agent.replay import take_over
@@ -38,6 +40,10 @@ from core.view import SessionView
 
 ATTEMPTS: Final = 3
 """A turn whose run died that often is not tried again."""
+
+_SAY_S: Final = 0.005
+"""The line that says that a turn began is written so much later: it takes as long as all else that is done before the
+model is asked (docs/performance.md), for which a user waits."""
 
 _CANCELLED: Final = Finish(outcome="cancelled", finish_reason="cancelled")
 _Asking = tuple[AskApproval, dict[str, Any]]
@@ -135,6 +141,7 @@ class Runner:
                 return None
             finally:
                 self._on_cancel(turn.input.turn_id, None)
+                execution.say_begun()
             if record is not None:
                 self._report(turn, record, execution.began_ms)
             return record
@@ -169,6 +176,8 @@ class _Execution:
         self._turn, self._writer, self._shared = turn, writer, shared
         self._cancelled_by: CancelledBy | None = turn.cancelled_by
         self._scope: asyncio.Timeout | None = None
+        self.say_begun: Callable[[], None] = _nothing
+        """Write now that the turn began, unless that is written."""
 
     def cancel(self, by: str) -> None:
         """Somebody stops the turn: what runs is broken off now. The first one counts."""
@@ -197,7 +206,7 @@ class _Execution:
         )
         async with feed:
             run, problem = await self._prepare(agents, history, feed)
-            logger.info("turn.started", agent=turn.input.agent, attempt=turn.attempt, steps_done=len(run.model_calls))
+            self.say_begun = _said_later(turn, len(run.model_calls))
             if turn.attempt > 1 or turn.runs > 1 or turn.journal:
                 take_over(feed, turn.input.turn_id, turn.journal, shown, goes_on=problem is None)
                 void_lost_approvals(run)
@@ -332,6 +341,15 @@ class _Execution:
         if run.cache is not None:
             await run.cache.keep(run, finish)
         return record
+
+
+def _nothing() -> None:
+    """The run has not come so far that something is to be said."""
+
+
+def _said_later(turn: TakenTurn, steps_done: int) -> Callable[[], None]:
+    line = partial(logger.info, "turn.started", agent=turn.input.agent, attempt=turn.attempt, steps_done=steps_done)
+    return Later(_SAY_S, line).now
 
 
 def _cancelled_by(by: str) -> CancelledBy:

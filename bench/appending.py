@@ -51,10 +51,18 @@ class Appender(msgspec.Struct, frozen=True, kw_only=True):
         """Give the fields of the session's meta that let this run append."""
         return {"current": f"turn_{self.session}", "fence": _FENCE, "nonce": _NONCE, "batch": "0", "cancel": ""}
 
-    def arguments(self, digest: str, batch: int, bodies: Sequence[bytes]) -> list[bytes | str]:
-        """Give the command that appends batch `batch` (from 1, in order) of events."""
-        owner = [self.instance, self.session, f"turn_{self.session}", _FENCE, _NONCE, str(batch), self.epoch]
-        return ["EVALSHA", digest, "1", PREFIX, *owner, str(len(bodies)), *bodies, "0"]
+    def arguments(self, batch: int, bodies: Sequence[bytes]) -> list[bytes | str]:
+        """Give what the script takes for batch `batch` (from 1, in order) of events."""
+        owner = [self.session, f"turn_{self.session}", _FENCE, _NONCE, str(batch), self.epoch]
+        return [*owner, str(len(bodies)), *bodies, "0"]
+
+
+def append_call(digest: str, instance: str, appends: Sequence[Sequence[bytes | str]]) -> list[bytes | str]:
+    """Give the command that makes appends, each what `Appender.arguments` gives; it replies with a list."""
+    command: list[bytes | str] = ["EVALSHA", digest, "1", PREFIX, instance]
+    for arguments in appends:
+        command += [str(len(arguments)), *arguments]
+    return command
 
 
 def delta(session: str, offset: int, text: str) -> bytes:

@@ -17,8 +17,11 @@ _RULES: Final = tuple(
         ("the vendor's stream: parsing", r"\(agent/providers/(sse|chat_chunks)"),
         ("the vendor's stream: reading", r"\(agent/providers/|\(httpx2?/|\(httpcore2?/|\(h11/"),
         ("feed: deltas gathered", r"\(agent/(feed|model_step)"),
-        ("append: writer and link", r"Link\.(call|_write|_send)|_pack\w* \(|memory/queue/writer|server/handing_on"),
-        ("Redis' replies", r"\(memory/(link|fsync|event_log/gate)"),
+        (
+            "append: writer and link",
+            r"Link\.(call|send|_write)|(packed|joined|gathered|pack\w*) \(|queue/writer|handing_on",
+        ),
+        ("Redis' replies", r"\(memory/(link|commands|fsync|event_log/gate)"),
         ("hearing the log", r"\(memory/event_log/hub|\(redis/|\(hiredis/"),
         ("topic, cursor, outbound", r"\(memory/event_log/|\(server/(cursor|outbound|connection)"),
         ("WebSocket: writing", r"\(server/transports/|\(server/uvicorn_protocol|\(uvicorn/|\(websockets/"),

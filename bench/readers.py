@@ -14,7 +14,7 @@ import msgspec
 import redis.asyncio
 import uvloop
 
-from bench.appending import PREFIX, Appender, append_script, delta, digest_of
+from bench.appending import PREFIX, Appender, append_call, append_script, delta, digest_of
 from bench.child import answer_all
 from bench.clients.conversation import now_us
 from bench.clients.frames import TEXT, FrameReader
@@ -192,9 +192,10 @@ class _FanOut:
         marked = [reader.expect(mark) for reader in self._readers]
         bodies = [delta(self._appender.session, number * 6, " token") for number in range(events - 1)]
         bodies.append(delta(self._appender.session, (events - 1) * 6, mark.decode()))
-        call = self._appender.arguments(self._digest, self._batch, bodies)
+        append = self._appender.arguments(self._batch, bodies)
+        call = append_call(self._digest, self._appender.instance, [append])
         reply = await self._redis.execute_command(*call)  # type: ignore[no-untyped-call]
-        if reply[0] != b"ok":
+        if reply[0][0] != b"ok":
             raise RuntimeError(f"an append was answered {reply!r}")
         arrived = await asyncio.gather(*marked)
         return arrived[0]

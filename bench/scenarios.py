@@ -199,8 +199,8 @@ def _appends(full: bool) -> Scenario:
     return Scenario(
         name="redis",
         title="appends a second of one Redis core, append-only file on, a reader subscribed to every session",
-        how="The product's own append script, 300 sessions in turn, 900 calls under way, one event each; per CPU "
-        "second of the Valkey process, and by the clock.",
+        how="The product's own append script, 300 sessions in turn, 900 appends under way, one event each, 64 a call "
+        "as the product gathers them; per CPU second of the Valkey process, and by the clock.",
         figures=(figures.APPENDS_PER_S, figures.APPENDS_WALL),
         runs={"prosa": AppendRun(rounds=600 if full else 150)},
         warm_up=False,

@@ -42,6 +42,8 @@ class KnownFlag:
     description: str
     reader: str
     check: Check | None = None
+    operator_only: bool = False
+    """Set for all tenants only (by rules over `tenant` for some), because no tenant may lift it for itself."""
 
 
 Catalog = Mapping[str, KnownFlag]
@@ -75,6 +77,7 @@ def flag_catalog(*, model: Check, policy: Check | None = None, experiment: Check
             description="`provider:model`s that are not called any more: the switch that ends the use of one.",
             reader="routing",
             check=models,
+            operator_only=True,
         ),
         KnownFlag(
             key="policy",
@@ -107,6 +110,7 @@ def flag_catalog(*, model: Check, policy: Check | None = None, experiment: Check
             description="US dollars that a tenant may spend on models a day; -1: what the server is set to.",
             reader="budgets",
             check=_amount,
+            operator_only=True,
         ),
         KnownFlag(
             key="budget_user_day_usd",

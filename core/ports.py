@@ -1,7 +1,7 @@
 """Every seam of Prosa: the architecture on one page. The docstrings are the contract; `tests/conformance` checks it.
 
-              Provider   Tools    Pricing
-                  \\        |       /
+              Provider   Tools   Pricing   Budgets
+                  \\        |       /   ____/
 SessionStore ─── TurnQueue ─── TurnWriter ─── Outbox ─── Books
       │                            │
     EventLog ◀──── append, publish ┘
@@ -209,7 +209,7 @@ class Budgets(Protocol):
     from then on. Where Redis loses its last second (a crash), that second's spending is lost too.
 
     Each method is one script and one round trip, raises BackendError, and may be repeated: the same `call_id` (for
-    `extend`, with the same `number`) changes nothing twice and gets the first answer.
+    `extend`, with the same `number`) changes nothing twice and is answered as the call was last.
     """
 
     async def reserve(
@@ -414,6 +414,18 @@ class TurnStatus(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The messages sent to the model in its last step."""
 
 
+class LocalExecutor(Protocol):
+    """Who runs turns in this process, so that one that is submitted here can be taken by the step that accepts it."""
+
+    def reserve(self) -> bool:
+        """Keep room for one turn, if there is any; `begin` follows in any case."""
+        ...
+
+    def begin(self, turn: TakenTurn | None) -> None:
+        """Run that turn, which was taken, in the room that was kept; None: there is none, the room is free again."""
+        ...
+
+
 class TurnQueue(Protocol):
     """Accepts turns and hands them to executors, one at a time a session, fairly between tenants."""
 
@@ -507,6 +519,14 @@ class TurnQueue(Protocol):
 
     def on_ready(self, wake: Callable[[], None]) -> None:
         """Call `wake` whenever turns may have become ready anywhere; may be called for nothing."""
+        ...
+
+    def execute_here(self, executor: LocalExecutor) -> None:
+        """Let `submit` take what it accepts for `executor`, in the same step.
+
+        Where the executor has room, the tenant is under its cap and nothing is ready that would come first; a turn
+        that is not taken so is ready for every `take`.
+        """
         ...
 
     def on_cancel(self, turn_id: str, call: Callable[[str], None] | None) -> None:

@@ -13,6 +13,7 @@ from core.ids import Ids, SystemIds
 from core.measurements import Measure, NoMeasure
 from core.ports import AnswerCache, Budgets, Deliveries, EventLog, Feedbacks, Outbox, SessionStore, TurnQueue
 from memory.budgets.budgets import RedisBudgets
+from memory.budgets.days import Days
 from memory.cache.answers import RedisAnswers
 from memory.connection import Database, running
 from memory.deliveries.deliveries import LEASE_MS as DELIVERY_LEASE_MS
@@ -94,7 +95,7 @@ async def open_memory(
         gate = Gate(database, ids)
         compactor = Compactor(gate, clock)
         outbox, answers = RedisOutbox(database), RedisAnswers(database)
-        budgets = RedisBudgets(database, clock, measure)
+        budgets = RedisBudgets(database, Days(clock), measure)
         log = RedisEventLog(database, gate, hub, clock)
         queue = RedisTurnQueue(
             database,

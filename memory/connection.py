@@ -19,9 +19,10 @@ from redis.backoff import NoBackoff
 from redis.exceptions import AuthenticationError, RedisError, ResponseError
 
 from core.errors import BackendError, SettingsError
+from memory.commands import Argument, Call, LinkLost
 from memory.fsync import Fsync, check_fsync
 from memory.keys import Keys
-from memory.link import Argument, Link, LinkLost, greet, info_fields
+from memory.link import Link, greet, info_fields
 from memory.scripts import Script
 
 CALL_PATIENCE_S: Final = 2.0
@@ -43,6 +44,7 @@ class Database:
     def __init__(self, redis_url: str, keys: Keys, node: str, *, fsync_before_ok: bool = False) -> None:
         self._node = node
         self.keys = keys
+        self.fsync_before_ok = fsync_before_ok
         self._url = redis_url
         self._calls = Link("calls", self.make_connection, greeted=_mend_append_only_file)
         self._writes = Link("writes", self.make_connection)
@@ -138,17 +140,28 @@ class Database:
         sent = self._writes.call(script, prefix, arguments, patience_s=WRITE_PATIENCE_S, retry=True)
         return _reply(script, sent)
 
+    def send(self, call: Call) -> None:
+        """Put one of a run's idempotent writes on its way, over the same connection. It is told what comes of it."""
+        self._writes.send(call, patience_s=WRITE_PATIENCE_S)
+
 
 async def _reply(script: Script, sent: asyncio.Future[Any]) -> Reply:
     try:
         return cast(Reply, await sent)
-    except LinkLost as error:
-        raise BackendError("The connection to Redis was lost; try again.") from error
-    except TimeoutError as error:
-        raise BackendError("Redis does not answer at the moment; try again.") from error
-    except ResponseError as error:
-        logger.error("redis.refused", script=script.name, error=str(error))
-        raise BackendError("Something went wrong on our side; try again.") from error
+    except (LinkLost, TimeoutError, ResponseError) as error:
+        raise why_not(script, error) from error
+
+
+def why_not(script: Script, error: Exception) -> BackendError:
+    """In our words, why a script that was called has no reply: LinkLost, TimeoutError or redis-py's ResponseError."""
+    match error:
+        case LinkLost():
+            return BackendError("The connection to Redis was lost; try again.")
+        case TimeoutError():
+            return BackendError("Redis does not answer at the moment; try again.")
+        case _:
+            logger.error("redis.refused", script=script.name, error=str(error))
+            return BackendError("Something went wrong on our side; try again.")
 
 
 async def _mend_append_only_file(connection: AbstractConnection, instance: bytes) -> None:

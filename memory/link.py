@@ -2,7 +2,8 @@
 
 A caller that is cancelled leaves its future behind; the reply is still read and thrown away, so no reply
 ever reaches another caller and no connection is reused half way through a command. What is called in one
-iteration of the event loop goes out in one write. A call has a patience in place of a timeout of its caller's: one
+iteration of the event loop goes out in one write; calls of a script that gathers go out as one command
+(`memory/commands.py`). A call has a patience in place of a timeout of its caller's: one
 timer looks after all of them, where `asyncio.timeout` costs a call more than its reply (docs/performance.md).
 """
 
@@ -12,51 +13,20 @@ import asyncio
 import math
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, Final, cast
+from typing import Any, Final
 
-from hiredis import pack_command
 from loguru import logger
 from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import NoScriptError, ReadOnlyError, RedisError, ResponseError
 
 from memory import scripts
+from memory.commands import Argument, Call, Command, LinkLost, gathered, pack
 from memory.scripts import Script
-
-Argument = str | bytes | int
 
 _BACKOFF_S: Final = (0.0, 0.02, 0.05, 0.1, 0.25, 0.5)
 """How long to wait before connecting again, by failures in a row; the last one stays."""
 _LOOK_S: Final = 0.1
 """How often calls are looked at whose patience is over: it may last so much longer."""
-
-
-class LinkLost(Exception):
-    """The connection ended before the reply came: nobody knows whether the script ran."""
-
-
-class _Call:
-    __slots__ = ("arguments", "future", "gives_up_at", "partition_prefix", "retry", "script", "sent_at")
-
-    def __init__(
-        self,
-        script: Script,
-        prefix: str,
-        arguments: Sequence[Argument],
-        future: asyncio.Future[Any],
-        gives_up_at: float,
-        retry: bool,
-    ) -> None:
-        self.script = script
-        self.partition_prefix = prefix
-        self.arguments = arguments
-        self.future = future
-        self.gives_up_at = gives_up_at
-        self.retry = retry
-        self.sent_at = math.inf
-
-    def packed(self, instance: bytes) -> bytes:
-        """The command as it goes out."""
-        return _pack(b"EVALSHA", self.script.digest, b"1", self.partition_prefix, instance, *self.arguments)
 
 
 class Link:
@@ -83,8 +53,8 @@ class Link:
         self._make_connection = make_connection
         self._connect_s = connect_s
         self._reply_s = reply_s
-        self._queued: deque[_Call] = deque()
-        self._sent: deque[_Call] = deque()
+        self._queued: deque[Call] = deque()
+        self._sent: deque[Command] = deque()
         self._work = asyncio.Event()
         self._down_since: float | None = None
         self._over = False
@@ -106,14 +76,18 @@ class Link:
         With `retry` it is sent again, in its order, where the connection was lost before the reply came; else the
         future gets LinkLost then.
         """
-        loop = self._loop or asyncio.get_running_loop()
-        future: asyncio.Future[Any] = loop.create_future()
+        call = Call(self._loop or asyncio.get_running_loop(), script, prefix, arguments, retry=retry)
+        self.send(call, patience_s=patience_s)
+        return call.future
+
+    def send(self, call: Call, *, patience_s: float) -> None:
+        """The same for a call that its caller has made."""
         if self._over:
-            future.set_exception(LinkLost("the connection to Redis was closed"))
-            return future
-        self._queued.append(_Call(script, prefix, arguments, future, loop.time() + patience_s, retry))
+            call.failed(LinkLost("the connection to Redis was closed"))
+            return
+        call.gives_up_at = (self._loop or asyncio.get_running_loop()).time() + patience_s
+        self._queued.append(call)
         self._work.set()
-        return future
 
     async def run(self) -> None:
         """Connect, serve, and connect again, until cancelled; what is called afterwards fails."""
@@ -126,7 +100,7 @@ class Link:
         finally:
             self._over = True
             for call in self._queued:
-                _settle(call.future, LinkLost("the connection to Redis was closed"))
+                call.failed(LinkLost("the connection to Redis was closed"))
             self._queued.clear()
 
     async def _stay_connected(self) -> None:
@@ -161,9 +135,9 @@ class Link:
         while True:
             await asyncio.sleep(_LOOK_S)
             now = loop.time()
-            for call in (*self._sent, *self._queued):
+            for call in (*(call for command in self._sent for call in command.calls), *self._queued):
                 if call.gives_up_at <= now:
-                    _settle(call.future, TimeoutError("no reply from Redis in time"))
+                    call.failed(TimeoutError("no reply from Redis in time"))
             if not self.up.is_set():
                 self._queued = deque(call for call in self._queued if not call.future.done())
 
@@ -187,16 +161,14 @@ class Link:
         while True:
             await self._work.wait()
             self._work.clear()
-            packed: list[bytes] = []
+            calls, self._queued = self._queued, deque()
+            commands = gathered(call for call in calls if not call.future.done())
             now = loop.time()
-            while self._queued:
-                call = self._queued.popleft()
-                if call.future.done():
-                    continue
-                call.sent_at = now
-                self._sent.append(call)
-                packed.append(call.packed(self.instance))
-            if packed:
+            for command in commands:
+                command.sent_at = now
+            self._sent += commands
+            if commands:
+                packed = [command.packed(self.instance) for command in commands]
                 await connection.send_packed_command([b"".join(packed)], check_health=False)
 
     async def _read(self, connection: AbstractConnection) -> None:
@@ -204,18 +176,15 @@ class Link:
             try:
                 reply = await connection.read_response(disable_decoding=True, timeout=math.inf)
             except NoScriptError:
-                call = self._sent.popleft()
-                packed = _pack(b"EVAL", call.script.text, b"1", call.partition_prefix, self.instance, *call.arguments)
-                self._sent.append(call)
-                await connection.send_packed_command([packed], check_health=False)
+                command = self._sent.popleft()
+                self._sent.append(command)
+                await connection.send_packed_command([command.packed(self.instance, whole=True)], check_health=False)
             except ReadOnlyError:
                 raise  # connected to a replica: the primary is elsewhere now
             except ResponseError as error:
-                _settle(self._sent.popleft().future, error)
+                self._sent.popleft().failed(error)
             else:
-                future = self._sent.popleft().future
-                if not future.done():
-                    future.set_result(reply)
+                self._sent.popleft().answered(reply)
 
     async def _watch(self) -> None:
         loop = asyncio.get_running_loop()
@@ -227,17 +196,11 @@ class Link:
     def _lose_sent(self) -> None:
         """Nobody knows which of them ran: those that may be repeated are sent again before all that waits."""
         while self._sent:
-            call = self._sent.pop()
-            if call.retry:
-                call.sent_at = math.inf
-                self._queued.appendleft(call)
-            else:
-                _settle(call.future, LinkLost("connection to Redis lost"))
-
-
-def _settle(future: asyncio.Future[Any], error: Exception) -> None:
-    if not future.done():
-        future.set_exception(error)
+            for call in reversed(self._sent.pop().calls):
+                if call.retry:
+                    self._queued.appendleft(call)
+                else:
+                    call.failed(LinkLost("connection to Redis lost"))
 
 
 async def greet(connection: AbstractConnection) -> bytes:
@@ -254,12 +217,7 @@ def info_fields(text: bytes) -> dict[bytes, bytes]:
 
 async def _load_scripts(connection: AbstractConnection) -> None:
     await connection.send_packed_command(
-        [_pack(b"SCRIPT", b"LOAD", script.text) for script in scripts.ALL], check_health=False
+        [pack(b"SCRIPT", b"LOAD", script.text) for script in scripts.ALL], check_health=False
     )
     for _ in scripts.ALL:
         await connection.read_response(disable_decoding=True)
-
-
-def _pack(*arguments: Argument) -> bytes:
-    """RESP: an array of bulk strings."""
-    return cast(bytes, pack_command(arguments))  # type: ignore[arg-type]  # hiredis' types know tuples of one only

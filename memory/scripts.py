@@ -20,16 +20,19 @@ class Script(msgspec.Struct, frozen=True, kw_only=True):
     """SHA1 in hex, by which EVALSHA names it."""
     promises: bool = False
     """With `accepted` or `duplicate` it promises that something is kept: by FSYNC_BEFORE_OK, on the disk."""
+    gathers: bool = False
+    """One call does what several would: after the instance, of each how many arguments it has, and those. The reply is
+    a list of theirs, and what is wrong with one does not touch the others."""
 
 
-def _load(path: str, *shared: str, promises: bool = False) -> Script:
+def _load(path: str, *shared: str, promises: bool = False, gathers: bool = False) -> Script:
     files = [*(f"lua/{name}.lua" for name in ("base", *shared)), f"{path}.lua"]
     text = b"\n".join((_FOLDER / file).read_bytes() for file in files)
     digest = sha1(text, usedforsecurity=False).hexdigest().encode()
-    return Script(name=path, text=text, digest=digest, promises=promises)
+    return Script(name=path, text=text, digest=digest, promises=promises, gathers=gathers)
 
 
-APPEND: Final = _load("event_log/append", "events")
+APPEND: Final = _load("event_log/append", "events", gathers=True)
 END: Final = _load("event_log/end", "events", "ready", "history", "deliveries")
 READ: Final = _load("event_log/read")
 VIEW: Final = _load("event_log/view")
@@ -57,10 +60,10 @@ MERGE_NAMES: Final = _load("sessions/merge_names")
 MERGE_DONE: Final = _load("sessions/merge_done")
 MERGE_DUE: Final = _load("sessions/merge_due")
 
-SUBMIT: Final = _load("queue/submit", "events", "ready", "replies", "parked", promises=True)
+SUBMIT: Final = _load("queue/submit", "events", "ready", "replies", "parked", "taking", promises=True)
 SEEN: Final = _load("queue/seen", "replies", promises=True)
 REMEMBER: Final = _load("queue/remember", "replies")
-TAKE: Final = _load("queue/take", "events")
+TAKE: Final = _load("queue/take", "events", "taking")
 RENEW: Final = _load("queue/renew", "ready")
 REAP: Final = _load("queue/reap", "ready")
 RELEASE: Final = _load("queue/release", "ready")

@@ -40,7 +40,7 @@ _REMEMBERED_MS: Final = 60_000
 
 
 class ListedPricing:
-    """Prices of now, by own rules and the list. A cost takes about 1 µs, once a minute and model about 20."""
+    """Prices of now, by own rules and the list. A cost takes about 2 µs, once a minute and model about 20."""
 
     def __init__(self, clock: Clock, overrides: PriceOverrides | None = None) -> None:
         self._clock = clock

@@ -32,7 +32,7 @@ BATCH: Final = 200
 """Records in one transaction at most."""
 IDLE_S: Final = 5.0
 """How long to wait for news of the outbox before looking anyway."""
-GATHER_S: Final = 0.2
+GATHER_S: Final = 1.0
 """How long records gather once there is news: statements are paid for by the transaction, more than by the record."""
 WAIT_INITIAL_S: Final = 0.2
 WAIT_MAX_S: Final = 30.0

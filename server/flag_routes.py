@@ -7,6 +7,7 @@ from typing import Any
 
 from starlette.routing import BaseRoute
 
+from agent.routing.policy import Policy
 from agent.settings import AgentConfig
 from core.flag_catalog import Catalog
 from core.ports import FlagBooks, Flags, FlagStore, Pricing
@@ -28,6 +29,7 @@ def flag_routes(
     store: FlagStore,
     books: FlagBooks,
     agents: Mapping[str, AgentConfig],
+    policies: Mapping[str, Policy],
     check_model: Callable[[str], Any],
     pricing: Pricing,
     statuses: ClusterStatuses,
@@ -38,6 +40,7 @@ def flag_routes(
         default=settings.model,
         fallbacks=settings.llm_fallbacks,
         agents=agents,
+        policies=policies,
         check=check_model,
         pricing=pricing,
         flags=flags,

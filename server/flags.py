@@ -1,7 +1,8 @@
 """Who may see and set which feature flags: what the REST endpoints do.
 
 A service's key reads and sets its own tenant's flags. Those of all tenants are the operator's: whoever has a key of
-the tenant that OPERATOR_TENANT names. What a tenant sets for itself wins over what holds for all.
+the tenant that OPERATOR_TENANT names. What a tenant sets for itself wins over what holds for all; so a few flags, by
+which the operator protects itself, are set for all tenants only.
 """
 
 from __future__ import annotations
@@ -54,6 +55,8 @@ class FlagAnswer(msgspec.Struct, frozen=True, kw_only=True):
     kind: FlagKind
     description: str
     reader: str
+    operator_only: bool
+    """Set for all tenants only."""
     default: Any
     """Where nobody has set anything."""
     value: Any
@@ -110,6 +113,7 @@ class FlagService:
         place = self._place(principal, scope)
         for edit in edits:
             check_edit(self._catalog, edit)
+            _require_settable(self._catalog[edit.key], scope)
             if edit.value is None and not edit.rules:
                 raise UserError(f"{edit.key}: give a value or rules; DELETE takes the flag back.")
         await self._store.change(place, edits, principal)
@@ -118,7 +122,7 @@ class FlagService:
     async def take_back(self, principal: Principal, scope: Scope, key: str, expected: int | None) -> FlagAnswer:
         """Set a flag to nothing, so that the next scope or the default holds again. Raises as `put`."""
         place = self._place(principal, scope)
-        known_flag(self._catalog, key)
+        _require_settable(known_flag(self._catalog, key), scope)
         await self._store.change(place, [FlagEdit(key=key, expected=expected)], principal)
         return self.one(principal, key)
 
@@ -168,6 +172,7 @@ class FlagService:
             kind=known.kind,
             description=known.description,
             reader=known.reader,
+            operator_only=known.operator_only,
             default=known.default,
             value=found.value,
             reason=found.reason,
@@ -176,6 +181,15 @@ class FlagService:
             own=_shown(own),
             all=_shown(of_all),
             all_version=(0 if of_all is None else of_all.version) if self._is_operator(principal) else None,
+        )
+
+
+def _require_settable(known: KnownFlag, scope: Scope) -> None:
+    if known.operator_only and scope == "tenant":
+        raise UserError(
+            f"{known.key} is the operator's to set, for all tenants (`?scope=all`) or by rules over `tenant` for some.",
+            code="unauthorized",
+            status=403,
         )
 
 

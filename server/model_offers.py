@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import msgspec
 
+from agent.routing.policy import Policy
 from agent.settings import AgentConfig
 from core.errors import UserError
 from core.flags import Condition, FlagEdit, Rule
@@ -36,7 +37,7 @@ class ModelOffer(msgspec.Struct, frozen=True, kw_only=True):
     model: str
     """`provider:model`."""
     used_by: tuple[str, ...]
-    """`server`, `fallback`, `agent:<name>`, `agent:<name>:fallback`, `flag`."""
+    """`server`, `fallback`, `agent:<name>`, `agent:<name>:fallback`, `:experiment` or `:policy`, `flag`."""
     default: bool
     """Whether it answers for this tenant where nothing else is asked for."""
     available: bool
@@ -64,6 +65,7 @@ class ModelOffers:
         default: str,
         fallbacks: Sequence[str],
         agents: Mapping[str, AgentConfig],
+        policies: Mapping[str, Policy],
         check: Callable[[str], Any],
         pricing: Pricing,
         flags: Flags,
@@ -77,7 +79,7 @@ class ModelOffers:
         self._flags = flags
         self._store = store
         self._service = service
-        self._used_by = _used_by(default, fallbacks, agents.values())
+        self._used_by = _used_by(default, fallbacks, agents.values(), policies)
 
     def all(self, principal: Principal) -> Sequence[ModelOffer]:
         """What is offered to a tenant, by name."""
@@ -162,15 +164,23 @@ class ModelOffers:
         return price if price.input_usd or price.output_usd else None
 
 
-def _used_by(default: str, fallbacks: Sequence[str], agents: Iterable[AgentConfig]) -> dict[str, tuple[str, ...]]:
+def _used_by(
+    default: str, fallbacks: Sequence[str], agents: Iterable[AgentConfig], policies: Mapping[str, Policy]
+) -> dict[str, tuple[str, ...]]:
     users: dict[str, list[str]] = {default: ["server"]}
     for model in fallbacks:
         users.setdefault(model, []).append("fallback")
     for agent in agents:
         if agent.model is not None:
             users.setdefault(agent.model, []).append(f"agent:{agent.name}")
-        for model in agent.fallbacks or ():
-            users.setdefault(model, []).append(f"agent:{agent.name}:fallback")
+        others = {
+            "fallback": agent.fallbacks or (),
+            "experiment": () if agent.experiment is None else agent.experiment.models,
+            "policy": () if agent.policy is None else policies[agent.policy].models,
+        }
+        for what, models in others.items():
+            for model in models:
+                users.setdefault(model, []).append(f"agent:{agent.name}:{what}")
     return {model: tuple(names) for model, names in users.items()}
 
 

@@ -57,13 +57,22 @@ class Settings(ModelSettings):
         None, description="YAML or JSON with prices of your own, by model and tenant (`metrics/price_file.py`)."
     )
     budget_tenant_day_usd: float | None = Field(
-        None, ge=0, description="US dollars that each tenant's model calls may cost in a day. Unset: no limit."
+        None,
+        ge=0,
+        le=1_000_000_000,
+        description="US dollars that each tenant's model calls may cost in a day. Unset: no limit.",
     )
     budget_user_day_usd: float | None = Field(
-        None, ge=0, description="US dollars that each user's model calls may cost in a day. Unset: no limit."
+        None,
+        ge=0,
+        le=1_000_000_000,
+        description="US dollars that each user's model calls may cost in a day. Unset: no limit.",
     )
     budget_zone: str = Field(
         "UTC", description="Time zone whose midnight ends a budget's day, such as `America/Sao_Paulo`."
+    )
+    budget_unpriced: Literal["refuse", "allow"] = Field(
+        "refuse", description="Calls of models whose price is not known, where a budget holds: `refuse` or `allow`."
     )
     agents_dir: Path = Field(Path("agents"), description="Folder of the agents' configuration, one YAML file each.")
     agent: str = Field("sales", description="The agent that answers where nothing else is asked for.")

@@ -20,7 +20,7 @@ from agent.budget import TokenCounter
 from agent.replay_journal import document as replayed
 from agent.routing.breaker import Breaker
 from agent.routing.metered import Metered
-from agent.routing.policy import load_policies
+from agent.routing.policy import Policy, load_policies
 from agent.routing.router import Router
 from agent.runner import Runner
 from agent.settings import AgentConfig, load_agents
@@ -94,6 +94,7 @@ class _Parts:
     tools: Tools
     today: date | None
     counter: TokenCounter
+    policies: Mapping[str, Policy]
     router: Router
     pricing: Pricing
     node_id: str
@@ -160,6 +161,7 @@ async def _parts(stack: AsyncExitStack, settings: Settings, extra_providers: Map
     pricing = ListedPricing(clock, None if settings.prices_file is None else load_prices(settings.prices_file))
     catalog = routing_catalog(lambda names: router.check(names))  # noqa: PLW0108 - it is made below, with these flags
     flags = stack.enter_context(open_feature_flags(memory.flags, catalog, node_id))
+    policies = load_policies(settings.agents_dir / "policies")
     counter = TokenCounter(cache_dir=settings.data_dir / "tokens")
     limits_for = limits_by_flags(flags, settings.budget_limits)
     breakers: dict[str, Breaker] = {}
@@ -172,16 +174,17 @@ async def _parts(stack: AsyncExitStack, settings: Settings, extra_providers: Map
             counter=counter,
             clock=clock,
             ids=ids,
+            allow_unpriced=settings.budget_unpriced == "allow",
         )
         breakers[name] = Breaker(metered)
-        stack.push_async_callback(metered.close)
+        stack.push_async_callback(metered.close)  # what ended last is settled first, while Redis is still there
     figures = ModelFigures(clock, breaker_of(breakers))
     router = Router(
         breakers,
         settings.model,
         settings.llm_fallbacks,
         agents=agents,
-        policies=load_policies(settings.agents_dir / "policies"),
+        policies=policies,
         flags=flags,
         pricing=pricing,
         budget_left=budget_left(memory.budgets, limits_for),
@@ -198,6 +201,7 @@ async def _parts(stack: AsyncExitStack, settings: Settings, extra_providers: Map
         memory=memory,
         tools=tools,
         today=today,
+        policies=policies,
         router=router,
         counter=counter,
         pricing=pricing,
@@ -242,6 +246,7 @@ def _node(parts: _Parts) -> Node:
             store=parts.memory.flags,
             books=parts.flag_books,
             agents=parts.agents,
+            policies=parts.policies,
             check_model=parts.router.candidate,
             pricing=parts.pricing,
             statuses=parts.statuses,

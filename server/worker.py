@@ -20,6 +20,8 @@ POLL_S: Final = 1.0
 """Turns are looked for so often where no wake-up came."""
 TAKE_MOST: Final = 16
 """Turns taken by one call: another node gets a share of a burst."""
+OWN_SHARE: Final = 0.5
+"""Of the room for turns, how much is filled by those that are submitted here without asking who else has room."""
 RENEW_S: Final = 1.0
 """Leases live 3 s and are renewed every second (docs: design, leases)."""
 REAP_S: Final = 1.0
@@ -58,6 +60,9 @@ class Worker:
         self._hand_on = hand_on or asyncio.Event()
         self._ready = asyncio.Event()
         self._running: dict[str, _Run] = {}
+        self._kept = 0  # room for turns that are being submitted here
+        self._is_settled: asyncio.Event | None = None  # made by `stop`, where it has to wait for those
+        self._unbegun: set[asyncio.Task[None]] = set()  # turns that came too late and are handed back
         self._tasks: list[asyncio.Task[None]] = []
         self._stopping = asyncio.Event()
 
@@ -68,6 +73,7 @@ class Worker:
 
     async def __aenter__(self) -> Worker:
         self._queue.on_ready(self._ready.set)
+        self._queue.execute_here(self)
         self._ready.set()
         self._begin("take", self._take, until=self._stopping.is_set)
         self._begin("renew", self._renew)
@@ -90,6 +96,7 @@ class Worker:
         self._ready.set()
         if self._tasks:
             await asyncio.wait(self._tasks[:1], timeout=STOP_S)
+        await self._end_submissions()
         if runs:
             logger.info("worker.draining", turns=len(runs), drain_s=self._drain_s)
             tasks = [task for _, task in runs]
@@ -99,6 +106,43 @@ class Worker:
         await end_tasks(self._tasks)
         self._tasks.clear()
 
+    async def _end_submissions(self) -> None:
+        """What was submitted here is not taken any more; what was on its way is handed back unbegun."""
+        if self._kept > 0:
+            self._is_settled = asyncio.Event()
+            waiting = asyncio.create_task(self._is_settled.wait(), name="worker.submissions")
+            await asyncio.wait([waiting], timeout=STOP_S)
+            waiting.cancel()
+        await asyncio.gather(*self._unbegun)
+
+    # LocalExecutor
+
+    def reserve(self) -> bool:
+        """Keep room for a turn that is being submitted here."""
+        if self._stopping.is_set() or len(self._running) + self._kept >= OWN_SHARE * self._most:
+            return False
+        self._kept += 1
+        return True
+
+    def begin(self, turn: TakenTurn | None) -> None:
+        """Run a turn in the room that was kept, or free it."""
+        was_full = self._room() <= 0
+        self._kept -= 1
+        if self._kept == 0 and self._is_settled is not None:
+            self._is_settled.set()
+        if turn is None:
+            if was_full:
+                self._ready.set()
+        elif self._stopping.is_set():
+            task = asyncio.create_task(self._release(turn), name=f"release {turn.input.turn_id}")
+            self._unbegun.add(task)
+            task.add_done_callback(self._unbegun.discard)
+        else:
+            self._start(turn)
+
+    def _room(self) -> int:
+        return self._most - len(self._running) - self._kept
+
     def hurry(self) -> None:
         """Have `stop` wait for running turns no longer: they are handed back at once."""
         self._drain_s = 0.0
@@ -107,7 +151,7 @@ class Worker:
 
     async def _take(self) -> None:
         while not self._stopping.is_set():
-            room = min(self._most - len(self._running), TAKE_MOST)
+            room = min(self._room(), TAKE_MOST)
             taken = await self._queue.take(room) if room > 0 else ()
             if self._stopping.is_set():
                 await asyncio.gather(*(self._release(turn) for turn in taken))
@@ -133,10 +177,11 @@ class Worker:
         self._measure.emit(RunningTurnsChanged(count=len(self._running)))
 
     def _ended(self, turn_id: str, task: asyncio.Task[None]) -> None:
+        if self._room() <= 0:
+            self._ready.set()  # there is room again; of room under a tenant's cap the queue tells
         running = self._running.get(turn_id)
         if running is not None and running[1] is task:
             del self._running[turn_id]
-        self._ready.set()  # there is room again
         self._measure.emit(RunningTurnsChanged(count=len(self._running)))
 
     async def _run(self, turn: TakenTurn, before: asyncio.Task[None] | None) -> None:

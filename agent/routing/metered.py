@@ -46,6 +46,9 @@ _AHEAD_TOKENS: Final = SLICE_TOKENS // 4
 """The next slice is asked for when so much of what is held is left."""
 WHOLE_TOKENS: Final = 4_000
 """The output that a request without a limit of its own is expected to stay below; past it, it goes on in slices."""
+_UNPRICED: Final = (
+    "What this model costs is not known here, so it cannot be used under a budget. Ask for another model."
+)
 _HELD_RETRY_MS: Final = 2_000
 _REMEMBERED: Final = 1_000
 
@@ -56,8 +59,9 @@ LimitsFor = Callable[[Caller], BudgetLimits | None]
 class Metered:
     """A provider whose calls are paid from budgets. `name` is that of the provider within.
 
-    A call without a caller, without a limit, or of a model that costs nothing goes straight to it. So does one of a
-    model whose price is not known, which is logged once: give it a price (PRICES_FILE).
+    A call without a caller, without a limit, or of a model that costs nothing goes straight to it. One of a model whose
+    price is not known is refused, because no budget can hold it and callers may name models; with `allow_unpriced` it
+    goes straight to the provider too. Either is logged once a model: give it a price (PRICES_FILE).
     """
 
     def __init__(
@@ -71,6 +75,7 @@ class Metered:
         clock: Clock,
         ids: Ids,
         hidden: HiddenOutput | None = None,
+        allow_unpriced: bool = False,
     ) -> None:
         self.name = provider.name
         self._provider, self._budgets, self._limits_for, self._pricing = provider, budgets, limits_for, pricing
@@ -78,6 +83,7 @@ class Metered:
         self._tokens = RequestTokens(counter)
         self._hidden = hidden or HiddenOutput()
         self._settling: set[asyncio.Task[None]] = set()
+        self._allow_unpriced = allow_unpriced
         self._unpriced: set[str] = set()
 
     def stream(self, request: ModelRequest) -> AbstractAsyncContextManager[AsyncIterator[ModelEvent]]:
@@ -86,8 +92,13 @@ class Metered:
         limits = None if caller is None else self._limits_for(caller)
         if caller is None or limits is None or not _limited(limits):
             return self._provider.stream(request)
+        if not self._pricing.is_known(self.name, request.model, tenant=caller.tenant):
+            self._say_unpriced(request.model, caller.tenant)
+            if not self._allow_unpriced:
+                raise TurnLimit(_UNPRICED, code="budget_exceeded")
         payer = Payer(tenant=caller.tenant, user_id=caller.user_id, limits=limits)
-        priced, hidden = self._priced(request, caller.tenant), self._hidden.expected(self.name, request.model)
+        priced = _Priced(self._pricing, self.name, request, caller.tenant, self._tokens.of(request))
+        hidden = self._hidden.expected(self.name, request.model)
         call = _Call(self._ids.new("call"), payer, priced, hidden, self._budgets, self._clock)
         return self._metered(request, call) if call.costs else self._provider.stream(request)
 
@@ -101,12 +112,11 @@ class Metered:
         await self.settled()
         await self._provider.close()
 
-    def _priced(self, request: ModelRequest, tenant: str) -> _Priced:
-        if not self._pricing.is_known(self.name, request.model, tenant=tenant) and request.model not in self._unpriced:
-            if len(self._unpriced) < _REMEMBERED:
-                self._unpriced.add(request.model)
-            logger.warning("budget.price_unknown", provider=self.name, model=request.model, tenant=tenant)
-        return _Priced(self._pricing, self.name, request, tenant, self._tokens.of(request))
+    def _say_unpriced(self, model: str, tenant: str) -> None:
+        if model in self._unpriced or len(self._unpriced) >= _REMEMBERED:
+            return
+        self._unpriced.add(model)
+        logger.warning("budget.price_unknown", provider=self.name, model=model, tenant=tenant)
 
     @asynccontextmanager
     async def _metered(self, request: ModelRequest, call: _Call) -> AsyncIterator[AsyncIterator[ModelEvent]]:
@@ -131,6 +141,7 @@ class _Priced:
     def __init__(self, pricing: Pricing, provider: str, request: ModelRequest, tenant: str, input_tokens: int) -> None:
         self._pricing, self._provider, self._model, self._tenant = pricing, provider, request.model, tenant
         self.input_tokens = input_tokens
+        self.is_limited = request.max_output_tokens is not None
         self.most_output = request.max_output_tokens or WHOLE_TOKENS
         self.input_microusd = self.cost(Usage(input=input_tokens))
         self.whole_microusd = self._with_output(self.most_output)
@@ -201,7 +212,7 @@ class _Call:
 
     async def settle(self) -> None:
         """At what was reported, else at the estimate. What cannot be settled stays held until the day ends."""
-        cost = self._priced.cost(self.usage.usage)
+        cost = self._priced.cost(self.usage.usage) if self.usage.began else 0
         try:
             await self._budgets.settle(self._call_id, self._payer, actual_microusd=cost)
         except BackendError as error:
@@ -233,9 +244,11 @@ class _Call:
 
     def _hold(self, held_microusd: int, used_microusd: int) -> None:
         self._held_microusd = held_microusd
+        if self._priced.is_limited and held_microusd >= self._priced.whole_microusd:
+            self._next_look = sys.maxsize  # the vendor ends it there, however our estimate counts
+            return
         self._look_at_the_end(used_microusd)
-        if held_microusd < self._priced.whole_microusd:  # else the vendor's own limit comes first
-            self._next_look -= _AHEAD_TOKENS
+        self._next_look -= _AHEAD_TOKENS
 
     def _look_at_the_end(self, used_microusd: int) -> None:
         self._next_look = self.usage.output_tokens + self._priced.output_for(self._held_microusd - used_microusd)

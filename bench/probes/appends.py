@@ -11,11 +11,13 @@ from typing import Final
 import hiredis
 import msgspec
 
-from bench.appending import PREFIX, Appender, Field, append_script, delta, digest_of, packed
+from bench.appending import PREFIX, Appender, Field, append_call, append_script, delta, digest_of, packed
 from bench.measures import Place, Sample
 from bench.valkey import Valkey, start_valkey
 
 _SESSIONS: Final = 300
+_AT_ONCE: Final = 64
+"""Appends of a call, as many as the product's link gathers at most (CALLS_AT_ONCE in `memory/commands.py`)."""
 _ROUNDS_UNDER_WAY: Final = 3
 
 
@@ -54,8 +56,10 @@ class AppendRun(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def _round(appenders: list[Appender], digest: str, batch: int) -> bytes:
+    appends = [appender.arguments(batch, [delta(appender.session, batch * 6, " token")]) for appender in appenders]
     calls = (
-        appender.arguments(digest, batch, [delta(appender.session, batch * 6, " token")]) for appender in appenders
+        append_call(digest, appenders[0].instance, appends[start : start + _AT_ONCE])
+        for start in range(0, len(appends), _AT_ONCE)
     )
     return b"".join(packed(call) for call in calls)
 
@@ -75,15 +79,17 @@ def _send_all(valkey: Valkey, rounds: list[bytes]) -> list[str]:
 
 
 def _read(link: socket.socket, replies: hiredis.Reader, count: int) -> list[str]:
+    """Read the replies to `count` appends."""
     problems = []
-    while count:
+    while count > 0:
         reply = replies.gets()
         if reply is False:
             replies.feed(link.recv(1 << 20))
             continue
-        count -= 1
-        if not isinstance(reply, list) or reply[0] != b"ok":
-            problems.append(f"an append was answered {reply!r}")
+        if not isinstance(reply, list):
+            return [f"appends were answered {reply!r}"]
+        count -= len(reply)
+        problems += [f"an append was answered {answer!r}" for answer in reply if answer[0] != b"ok"]
     return problems
 
 

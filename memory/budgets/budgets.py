@@ -12,13 +12,12 @@ from typing import Final
 from loguru import logger
 
 from core.budgets import BudgetKind, BudgetRefusal, BudgetStanding, Hold, Payer
-from core.clock import Clock
 from core.errors import BackendError
 from core.measurements import BudgetRefused, BudgetWarned, Measure
 from memory.budgets.days import Days
+from memory.commands import Argument
 from memory.connection import Database, Reply
 from memory.keys import user_key
-from memory.link import Argument
 from memory.scripts import BUDGET_FORGET, BUDGET_HOLD, BUDGET_SETTLE, BUDGET_STANDING, Script
 
 REACHED_PERCENT: Final = 100
@@ -30,10 +29,10 @@ _Budget = tuple[BudgetKind, str, int]
 class RedisBudgets:
     """See `core.ports.Budgets`."""
 
-    def __init__(self, database: Database, clock: Clock, measure: Measure) -> None:
+    def __init__(self, database: Database, days: Days, measure: Measure) -> None:
         self._database = database
         self._keys = database.keys
-        self._days = Days(clock)
+        self._days = days
         self._measure = measure
 
     async def reserve(

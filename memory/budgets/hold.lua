@@ -11,16 +11,17 @@ local record_key = TAG .. 'bc:' .. call
 local record = call_record(call)
 if record and record.settled then return {'granted', call, '0'} end
 if record and number <= record.n then return kept_reply(call, record.reply) end
+local began = record and record.holds
 local day, ends
-if record then day, ends = record.day, record.ends else day, ends = today(6) end
-local counted, born, refused = {}, {}, nil
-local own = record and record.held or 0
+if began then day, ends = record.day, record.ends else day, ends = today(6) end
+local counted, refused = {}, nil
+local own = began and record.held or 0
 local left = want
 for i = 13, #ARGV, 2 do
   local it = budget(ARGV[i], ARGV[i + 1], day)
   local index = (i - 11) / 2
   -- a budget that was forgotten since the call began is none of its any more
-  if not record or record.born[index] == it.born then
+  if not began or record.born[index] == it.born then
     local taken = it.spent + it.held
     local room = it.limit - taken
     if number == 0 and taken + want > it.limit * WHOLE_SHARE then room = need end
@@ -29,10 +30,10 @@ for i = 13, #ARGV, 2 do
     if taken + need > it.limit and (not refused or (is_spent and not refused.is_spent)) then
       refused = {it = it, index = index, is_spent = is_spent}
     end
-    counted[index] = it
+    counted[#counted + 1] = it
   end
 end
-local text, held = nil, own
+local text
 if refused then
   local warning = 0
   if refused.is_spent and ARGV[12] == '1' and refused.it.told < 100 then
@@ -42,20 +43,22 @@ if refused then
   end
   text = table.concat({'refused', whole(refused.index), ends, refused.is_spent and 'spent' or 'held', warning}, ' ')
 else
-  for _, it in pairs(counted) do
+  local born = {}
+  for index, it in ipairs(counted) do
     begin_day(it, day, ends, 6)
     redis.call('HINCRBY', it.name, day .. ':held', whole(left))
+    born[index] = it.born
   end
-  held = held + left
-  text = 'granted ' .. whole(held)
+  text = 'granted ' .. whole(own + left)
+  if not began then
+    redis.call('HSET', record_key, 'day', day, 'ends', ends, 'born', table.concat(born, ' '))
+    redis.call('PEXPIREAT', record_key, whole(tonumber(ends) + KEPT_AFTER_DAY_MS))
+  end
+  own = own + left
 end
-if record then
-  redis.call('HSET', record_key, 'n', ARGV[3], 'reply', text, 'held', whole(held))
-else
-  for index = 1, (#ARGV - 12) / 2 do born[index] = counted[index].born == '' and '-' or counted[index].born end
-  redis.call('HSET', record_key, 'n', ARGV[3], 'reply', text, 'day', day, 'ends', ends, 'held', whole(held),
-    'born', table.concat(born, ' '))
-  if refused then redis.call('EXPIRE', record_key, REPEATED_S)
-  else redis.call('PEXPIREAT', record_key, whole(tonumber(ends) + KEPT_AFTER_DAY_MS)) end
+redis.call('HSET', record_key, 'n', ARGV[3], 'reply', text, 'held', whole(own))
+if refused and not began then
+  redis.call('HSET', record_key, 'day', day, 'ends', ends, 'born', '')
+  redis.call('EXPIRE', record_key, REPEATED_S)
 end
 return kept_reply(call, text)

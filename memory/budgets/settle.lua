@@ -6,16 +6,17 @@
 local call, actual = ARGV[2], tonumber(ARGV[3])
 local record = call_record(call)
 if record and record.settled then return kept_reply(call, record.reply) end
+local began = record and record.holds
 local day, ends
-if record then day, ends = record.day, record.ends else day, ends = today(5) end
+if began then day, ends = record.day, record.ends else day, ends = today(5) end
 local reply = {'settled'}
 for i = 11, #ARGV, 2 do
   local it = budget(ARGV[i], ARGV[i + 1], day)
   local index = (i - 9) / 2
-  -- what was forgotten since the call began is not begun anew; a call that is unknown counts where there is a cost
-  if (record and record.born[index] == it.born) or (not record and actual > 0) then
+  -- what was forgotten since the call began is not begun anew; a call that holds nothing counts where it cost something
+  if (began and record.born[index] == it.born) or (not began and actual > 0) then
     begin_day(it, day, ends, 5)
-    if record then redis.call('HINCRBY', it.name, day .. ':held', whole(0 - record.held)) end
+    if began then redis.call('HINCRBY', it.name, day .. ':held', whole(0 - record.held)) end
     redis.call('HINCRBY', it.name, day .. ':spent', whole(actual))
     local warning = 0
     for percent in string.gmatch(ARGV[4], '%d+') do

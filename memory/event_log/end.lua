@@ -26,5 +26,4 @@ close_turn(sid, meta, turn_id, ARGV[8], ARGV[10])
 add_delivery(sid, meta, ARGV[8], ARGV[10])
 if free_lease(meta.tenant, turn_id) == 0 then unready(meta.tenant, turn_id) end
 next_turn(sid, meta.tenant)
-keep_session(sid)
 return {'ok', sid, whole(seq), meta.cancel}

@@ -18,12 +18,12 @@ from core.errors import BackendError, SessionErased, UserError
 from core.ids import Ids
 from core.turns import SessionRef
 from core.view import SessionView
+from memory.commands import Argument, Call
 from memory.connection import JSON, Database, Reply
 from memory.event_log.fold import fold, fold_what_is_there, storable
-from memory.link import Argument
 from memory.scripts import COMPACT, REBASE, VIEW, Script
 
-_ATTEMPTS: Final = 5
+ATTEMPTS: Final = 5
 LONG_TAIL_BYTES: Final = 65_536
 """A view read that has to fold more than this stores its fold on the way."""
 KEPT_AFTER_END_MS: Final = 60_000
@@ -38,6 +38,8 @@ class Gate:
         self._database = database
         self._keys = database.keys
         self._ids = ids
+        self.send: Callable[[Call], None] = database.send
+        """Put one of a run's writes on its way, as `write`; what is checked there is left to the call."""
 
     async def call(self, script: Script, session: SessionRef, *arguments: Argument) -> Reply:
         """Run a script whose ARGV[2] is the session; give its reply, whatever its status but the following.
@@ -52,6 +54,10 @@ class Gate:
         sent = self._database.write(script, partition, session.session_id, *arguments)
         return self._checked(self._database.write, script, session, arguments, sent)
 
+    def prefix_of(self, session: SessionRef) -> str:
+        """The beginning of the session's keys."""
+        return self._keys.prefix(self._keys.of(session.session_id))
+
     async def _checked(
         self,
         run: Callable[..., Awaitable[Reply]],
@@ -61,22 +67,13 @@ class Gate:
         sent: Awaitable[Reply] | None = None,
     ) -> Reply:
         partition = self._keys.of(session.session_id)
-        for _ in range(_ATTEMPTS):
+        for _ in range(ATTEMPTS):
             reply = await (sent or run(script, partition, session.session_id, *arguments))
             sent = None
-            if reply[1] != session.session_id.encode():
-                logger.error("redis.foreign_reply", script=script.name, session_id=session.session_id)
-                raise BackendError("Something went wrong on our side; try again.")
-            match reply[0]:
-                case b"stale_instance":
-                    await self.rebase(session)
-                case b"erased":
-                    raise SessionErased("This session was erased; open a new one.")
-                case b"not_found":
-                    raise UserError("There is no such session.", code="not_found")
-                case _:
-                    return reply
-        raise BackendError("Redis restarts again and again at the moment; try again.")
+            if has_answered(script, session, reply):
+                return reply
+            await self.rebase(session)
+        raise restarts_again()
 
     async def rebase(self, session: SessionRef) -> None:
         """Begin the session's log anew, with what it shows kept. Harmless where another node has done it."""
@@ -124,3 +121,27 @@ class Gate:
     async def _store(self, session: SessionRef, view: SessionView) -> None:
         blob = JSON.encode(storable(view))
         await self.call(COMPACT, session, view.epoch, view.seq, blob, self._kept_after_end_ms)
+
+
+def has_answered(script: Script, session: SessionRef, reply: Reply) -> bool:
+    """Check a reply; False where the session's log has to be begun anew before the script can run.
+
+    Raises UserError `not_found`, SessionErased, BackendError.
+    """
+    if reply[1] != session.session_id.encode():
+        logger.error("redis.foreign_reply", script=script.name, session_id=session.session_id)
+        raise BackendError("Something went wrong on our side; try again.")
+    match reply[0]:
+        case b"stale_instance":
+            return False
+        case b"erased":
+            raise SessionErased("This session was erased; open a new one.")
+        case b"not_found":
+            raise UserError("There is no such session.", code="not_found")
+        case _:
+            return True
+
+
+def restarts_again() -> BackendError:
+    """What a caller is told whose script met a Redis of another life ATTEMPTS times."""
+    return BackendError("Redis restarts again and again at the moment; try again.")

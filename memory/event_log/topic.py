@@ -55,13 +55,14 @@ class Topic:
 
     def hear(self, message: bytes) -> None:
         """A message of the session's channel came."""
+        if message.startswith(b"E "):  # nearly all of them
+            end = message.index(b"\n")
+            _, epoch, first, last = message[:end].split(b" ")
+            self.busy = True
+            self.follow((epoch.decode(), int(first), int(last), message[end + 1 :]))
+            return
         kind, _, rest = message.partition(b" ")
         match kind:
-            case b"E":
-                header, _, payload = rest.partition(b"\n")
-                epoch, first, last = header.split(b" ")
-                self.busy = True
-                self.follow((epoch.decode(), int(first), int(last), payload))
             case b"N":
                 self.begin_anew(rest.decode())
             case b"X":

@@ -14,8 +14,8 @@ from loguru import logger
 from core.errors import BackendError, UserError
 from core.flags import Flag, FlagChange, FlagEdit
 from core.turns import Principal
+from memory.commands import Argument
 from memory.connection import JSON, Database
-from memory.link import Argument
 from memory.scripts import FLAG_STATES, PUT_FLAGS, READ_FLAGS, RESTORE_FLAGS
 
 _ATTEMPTS: Final = 5

@@ -42,20 +42,24 @@
 -- Channels: ch:<session>, control, node:<node>, flags.
 local TAG = KEYS[1]
 local INSTANCE = ARGV[1]
-local SESSION_TTL_S = 2592000 -- 30 days after the last turn
+local SESSION_TTL_S = 2592000 -- 30 days after the last turn was accepted, or went on after an approval
 local TURN_TTL_S = 86400 -- a day after its end
 local PROMPT_TTL_S = 900 -- it is large, and asked for by those who wait for the turn's end
 local PROMPTS_KEPT = 2 -- of a session, however soon one turn follows the other
 local TURNS_KEPT = 32 -- of a session, with their journals; older ones are in SQL
 
-local function now_ms()
-  local t = redis.call('TIME')
-  return t[1] * 1000 + math.floor(t[2] / 1000)
-end
+local script_us -- the time stands still in a script
 
 local function now_us()
-  local t = redis.call('TIME')
-  return t[1] * 1000000 + t[2]
+  if not script_us then
+    local t = redis.call('TIME')
+    script_us = t[1] * 1000000 + t[2]
+  end
+  return script_us
+end
+
+local function now_ms()
+  return math.floor(now_us() / 1000)
 end
 
 local function whole(number)

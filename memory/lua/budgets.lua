@@ -3,7 +3,7 @@
 --                        <day>:spent <day>:held (micro-dollars) <day>:told (the highest warning given, in percent)
 --   bu:<user>    HASH    the same of one user; gone with an erasure. Both until a day after the last of their days
 --   bc:<call>    HASH    a call: n (its last extension) reply (what that was answered) day ends held, born (of the keys
---                        that it counts in, spaced), settled; 10 minutes after it was settled or refused, else as above
+--                        that it counts in, spaced; empty: it was granted nothing yet), settled; 10 minutes after it was settled or refused, else as above
 -- `bt:` and `bu:` keys come from the caller, each with its limit; a call names the same ones each time.
 local KEPT_AFTER_DAY_MS = 86400000 -- a call that goes over midnight is settled in its own day
 local REPEATED_S = 600 -- for how long a script may be repeated
@@ -45,7 +45,7 @@ local function call_record(call)
   local born = {}
   for each in string.gmatch(flat[6], '%S+') do born[#born + 1] = each end
   return {n = tonumber(flat[1]), reply = flat[2], day = flat[3], ends = flat[4], held = tonumber(flat[5]), born = born,
-    settled = flat[7]}
+    settled = flat[7], holds = #born > 0}
 end
 
 -- The reply is an array without its second member, the call: what is kept for a repetition.

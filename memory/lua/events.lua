@@ -12,14 +12,14 @@ local function add_events(sid, epoch, seq, bodies)
   return seq + #bodies
 end
 
--- Keep a run's journal entries, and perhaps what its last model call was sent: ARGV from `first` is how many entries,
--- entries..., and the messages of that call, or nothing.
-local function add_journal(turn_id, first)
+-- Keep a run's journal entries, and perhaps what its last model call was sent: ARGV from `first` to `last` (or its end) is
+-- how many entries, entries..., and the messages of that call, or nothing.
+local function add_journal(turn_id, first, last)
   local count = tonumber(ARGV[first])
   if count == 0 then return end
   local journal = TAG .. 'j:' .. turn_id
   for i = 1, count do redis.call('RPUSH', journal, ARGV[first + i]) end
   redis.call('EXPIRE', journal, SESSION_TTL_S)
   local prompt = ARGV[first + count + 1]
-  if prompt then redis.call('SET', TAG .. 'k:' .. turn_id, prompt, 'EX', PROMPT_TTL_S) end
+  if prompt and first + count < (last or #ARGV) then redis.call('SET', TAG .. 'k:' .. turn_id, prompt, 'EX', PROMPT_TTL_S) end
 end

@@ -7,5 +7,6 @@ local function add_history(sid, meta, entry, entries_kept, bytes_kept)
     size = size - #redis.call('LPOP', history)
     count = count - 1
   end
+  redis.call('EXPIRE', history, SESSION_TTL_S)
   redis.call('HSET', TAG .. 's:' .. sid, 'history_bytes', whole(size))
 end

@@ -52,6 +52,11 @@ local function drop_turn(tenant, turn_id)
   redis.call('DEL', TAG .. 't:' .. turn_id, TAG .. 'j:' .. turn_id, TAG .. 'k:' .. turn_id)
 end
 
+-- A turn has let go of its lease: where others are ready, perhaps kept back by their tenant's cap, somebody looks again.
+local function tell_of_room()
+  if redis.call('EXISTS', TAG .. 'tenants') == 1 then tell('ready') end
+end
+
 -- The session's slot is free: its next waiting turn becomes the current one and ready. A turn that waited for so long
 -- that it ran out does not block the session.
 local function next_turn(sid, tenant)
@@ -63,6 +68,8 @@ local function next_turn(sid, tenant)
   if turn_id then
     make_ready(tenant, turn_id, false)
     tell('ready')
+  else
+    tell_of_room()
   end
 end
 
@@ -89,6 +96,7 @@ local function close_turn(sid, meta, turn_id, state, record)
   local marks = redis.call('HMGET', turn_key, 'first_seq', 'first_epoch')
   local first = marks[2] == meta.epoch and marks[1] or '1'
   redis.call('ZADD', TAG .. 'e:' .. sid, whole(now_ms()), first .. ':' .. turn_id)
+  redis.call('EXPIRE', TAG .. 'e:' .. sid, SESSION_TTL_S)
   redis.call('HSET', turn_key, 'state', state, 'record', record)
   redis.call('HDEL', turn_key, 'messages', 'message_ids', 'alike', 'approval', 'ending', 'resumed')
   redis.call('EXPIRE', turn_key, TURN_TTL_S)

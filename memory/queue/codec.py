@@ -79,10 +79,15 @@ def taken_of(item: Reply) -> TakenTurn:
         fence=int(item[6]),
         nonce=item[7].decode(),
         epoch=item[8].decode(),
-        cancelled_by=cast(CancelledBy, item[9].decode()) if item[9] else None,
+        cancelled_by=cancelled_by(item[9]),
         history=history_of(item[11]),
         journal=tuple(_ENTRY.decode(entry) for entry in item[12:]),
     )
+
+
+def cancelled_by(kept: bytes) -> CancelledBy | None:
+    """Who cancelled a turn; None where nobody did."""
+    return cast(CancelledBy, kept.decode()) if kept else None
 
 
 def history_of(entries: Sequence[bytes]) -> tuple[HistoryEntry, ...]:

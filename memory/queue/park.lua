@@ -30,5 +30,6 @@ redis.call('HSET', TAG .. 'a:' .. approval_id, 'session_id', sid, 'turn_id', tur
 redis.call('PEXPIREAT', TAG .. 'a:' .. approval_id, whole(math.max(tonumber(ARGV[10]), now_ms()) + SESSION_TTL_S * 1000))
 redis.call('ZADD', TAG .. 'parked', ARGV[10], turn_id)
 if free_lease(meta.tenant, turn_id) == 0 then unready(meta.tenant, turn_id) end
+tell_of_room()
 keep_session(sid)
 return {'ok', sid, whole(seq), ''}

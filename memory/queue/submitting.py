@@ -7,16 +7,18 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 
 import msgspec
+from loguru import logger
 
 from core.clock import Clock
-from core.errors import BackendError, UserError
+from core.errors import BackendError, ProsaError, UserError
 from core.events import MessageCreated, TurnQueued
 from core.ports import Accepted, Submission
-from core.turns import SessionRef, TurnInput, TurnState
+from core.turns import SessionRef, TakenTurn, TurnInput, TurnState
 from memory.connection import JSON, Reply
 from memory.event_log.gate import Gate
 from memory.keys import cid_key
 from memory.queue.codec import no_such_turn
+from memory.queue.here import Here, taken_with
 from memory.queue.replies import remembered_reply, reply_kept_s, unexpected
 from memory.scripts import SUBMIT
 
@@ -34,8 +36,10 @@ Cancel = Callable[[SessionRef, str, str], Awaitable[TurnState]]
 class Submitting:
     """See `core.ports.TurnQueue.submit`. `cancel` is the queue's own."""
 
-    def __init__(self, gate: Gate, clock: Clock, cancel: Cancel, announce: Announce) -> None:
+    def __init__(self, gate: Gate, clock: Clock, cancel: Cancel, announce: Announce, here: Here) -> None:
         self._gate = gate
+        self._here = here
+        self._rescues: set[asyncio.Task[None]] = set()
         self._announce = announce
         self._clock = clock
         self._cancel = cancel
@@ -43,14 +47,45 @@ class Submitting:
     async def submit(self, submission: Submission) -> Accepted:
         """Accept a message, once a cid. A parked turn in the way of an `interrupt` is cancelled first."""
         for _ in range(_ATTEMPTS):
-            asyncio.get_running_loop().call_soon(self._announce, submission.input.turn_id)
-            reply = await self._run_script(submission)
+            reply = await self._run(submission)
             if reply[0] != b"parked":
                 return _accepted(submission, reply)
             await self._cancel(submission.session, reply[2].decode(), "interrupt")
         raise BackendError("The session's turns keep changing; try again.")
 
-    async def _run_script(self, submission: Submission) -> Reply:
+    async def _run(self, submission: Submission) -> Reply:
+        """Run the script; where it took the turn, for an executor of this process, that begins."""
+        nonce = self._here.reserve()
+        if not nonce:
+            asyncio.get_running_loop().call_soon(self._announce, submission.input.turn_id)
+            return await self._run_script(submission, "")
+        try:
+            reply = await self._run_script(submission, nonce)
+        except asyncio.CancelledError:
+            self._rescue(submission, nonce)
+            raise
+        except BaseException:
+            self._here.settle(None)
+            raise
+        self._here.settle(taken_with(submission, nonce, reply))
+        return reply
+
+    def _rescue(self, submission: Submission, nonce: str) -> None:
+        """Whoever submitted went before the reply came, which may hold a turn: the same call is answered the same."""
+        task = asyncio.create_task(self._run_again(submission, nonce), name="submit.again")
+        self._rescues.add(task)
+        task.add_done_callback(self._rescues.discard)
+
+    async def _run_again(self, submission: Submission, nonce: str) -> None:
+        taken: TakenTurn | None = None
+        try:
+            taken = taken_with(submission, nonce, await self._run_script(submission, nonce))
+        except ProsaError as error:  # what it may have taken is run by others when its lease is over
+            logger.debug("submit.not_made_again", turn_id=submission.input.turn_id, reason=error.message)
+        finally:
+            self._here.settle(taken)
+
+    async def _run_script(self, submission: Submission, nonce: str) -> Reply:
         session, turn = submission.session, submission.input
         return await self._gate.call(
             SUBMIT,
@@ -70,6 +105,7 @@ class Submitting:
             turn.retry_of or "",
             _alike(turn),
             MERGED_MESSAGES,
+            *self._here.arguments(nonce),
         )
 
     def _events_of(self, submission: Submission) -> tuple[bytes, bytes]:

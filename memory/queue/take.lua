@@ -11,7 +11,6 @@ local reply = {'ok', ''}
 local now = now_ms()
 local taken, idle = 0, 0
 local tenants = TAG .. 'tenants'
-local leases = TAG .. 'leases'
 local told = TAG .. 'n:' .. ARGV[6]
 local TOLD_TTL_S = 15 -- longer than an adapter goes on asking
 local CALL = string.match(ARGV[6], '^.*%.')
@@ -25,12 +24,9 @@ local function turn_of(turn_id)
 end
 
 local function event(turn, turn_id, runs, steps)
-  local head = ',"session_id":' .. cjson.encode(turn.session_id) .. ',"ts":' .. whole(now) ..
-    ',"turn_id":' .. cjson.encode(turn_id)
-  if runs == 1 then
-    return '{"type":"turn.started"' .. head .. ',"agent":' .. cjson.encode(turn.agent) .. ',"attempt":1}'
-  end
-  return '{"type":"turn.recovered"' .. head .. ',"attempt":' .. runs .. ',"from_step":' .. (steps + 1) .. '}'
+  if runs == 1 then return turn_started(turn.session_id, turn_id, turn.agent, now) end
+  return '{"type":"turn.recovered","session_id":' .. cjson.encode(turn.session_id) .. ',"ts":' .. whole(now) ..
+    ',"turn_id":' .. cjson.encode(turn_id) .. ',"attempt":' .. runs .. ',"from_step":' .. (steps + 1) .. '}'
 end
 
 local function taken_item(turn, journal, attempt, runs, fence, nonce, epoch)
@@ -80,8 +76,7 @@ local function lease(turn_id, tenant)
     'cancel', turn.cancel)
   redis.call('HSET', turn_key, 'state', 'running', 'fence', fence, 'nonce', nonce, 'attempt', attempt, 'runs', runs,
     'node', ARGV[5])
-  redis.call('ZADD', leases, whole(now + tonumber(ARGV[3])), turn_id)
-  redis.call('SADD', TAG .. 'b:' .. tenant, turn_id)
+  put_under_lease(tenant, turn_id, now + tonumber(ARGV[3]))
   redis.call('RPUSH', told, turn_id)
   return taken_item(turn, journal, attempt, runs, fence, nonce, meta.epoch)
 end

@@ -13,7 +13,7 @@ from core.clock import Clock
 from core.errors import BackendError, ProsaError, SessionErased, UserError
 from core.ids import Ids
 from core.measurements import Measure
-from core.ports import Accepted, Submission, TurnStatus, TurnWriter
+from core.ports import Accepted, LocalExecutor, Submission, TurnStatus, TurnWriter
 from core.turns import (
     ApprovalState,
     Approver,
@@ -33,6 +33,7 @@ from memory.queue.cancelling import Cancelling
 from memory.queue.codec import journal_of, no_such_turn, readable, session_of, status_for, status_of
 from memory.queue.control import Control
 from memory.queue.ends import Ends
+from memory.queue.here import Here
 from memory.queue.reaping import Reaping
 from memory.queue.replies import remembered_reply, reply_kept_s, unexpected
 from memory.queue.submitting import Submitting
@@ -73,7 +74,10 @@ class RedisTurnQueue:
         self._measure = measure
         self._running_turns = running_turns
         self._cancelling = Cancelling(database, gate, clock)
-        self._submitting = Submitting(gate, clock, self._cancelling.cancel, control.submitting)
+        self._here = Here(
+            ids, node=node, lease_ms=lease_ms, running_turns=running_turns, fsync_before_ok=database.fsync_before_ok
+        )
+        self._submitting = Submitting(gate, clock, self._cancelling.cancel, control.submitting, self._here)
         self._approvals = Approvals(database, gate)
         self._ends = Ends()
         self._reaping = Reaping(database, node=node, lease_ms=lease_ms)
@@ -236,6 +240,10 @@ class RedisTurnQueue:
     def on_ready(self, wake: Callable[[], None]) -> None:
         """Call `wake` whenever turns may have become ready anywhere."""
         self._control.on_ready(wake)
+
+    def execute_here(self, executor: LocalExecutor) -> None:
+        """Let `submit` take what it accepts for that executor."""
+        self._here.executor = executor
 
     def on_cancel(self, turn_id: str, call: Callable[[str], None] | None) -> None:
         """Call `call(by)` when that turn is cancelled; None: stop listening."""

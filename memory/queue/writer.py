@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Final, Literal, cast
+from typing import Any, Final, Literal, cast
 
 import msgspec
+from loguru import logger
 
 from core.clock import Clock
 from core.errors import BackendError, StaleRun, UserError
@@ -23,9 +25,9 @@ from core.turns import (
     TakenTurn,
     TurnRecord,
 )
-from memory.connection import JSON, Reply
-from memory.event_log.gate import Gate
-from memory.link import Argument
+from memory.commands import Argument, Call
+from memory.connection import JSON, Reply, why_not
+from memory.event_log.gate import ATTEMPTS, Gate, has_answered, restarts_again
 from memory.queue.codec import CancelledBy
 from memory.queue.ends import Ends
 from memory.scripts import APPEND, END, PARK, Script
@@ -33,6 +35,48 @@ from memory.scripts import APPEND, END, PARK, Script
 HISTORY_ENTRIES: Final = 200
 HISTORY_BYTES: Final = 512 * 1024
 """What a session's history keeps of ended turns at most; the last one is always kept."""
+_GONE: Final = "the session is not there any more"
+
+
+class _Append(Call):
+    """An append under way. Its reply is read where it comes in: a coroutine for each would cost more than that."""
+
+    __slots__ = ("_writer", "attempts_left", "batch", "began_s", "beginning_anew", "events", "is_written")
+
+    def __init__(
+        self,
+        writer: RedisTurnWriter,
+        loop: asyncio.AbstractEventLoop,
+        prefix: str,
+        arguments: Sequence[Argument],
+        *,
+        size: int,
+        batch: int,
+        events: int,
+        began_s: float,
+    ) -> None:
+        super().__init__(loop, APPEND, prefix, arguments, retry=True, size=size)
+        self._writer = writer
+        self.batch = batch
+        self.events = events
+        self.began_s = began_s
+        self.is_written = False
+        self.attempts_left = ATTEMPTS - 1
+        self.beginning_anew: asyncio.Task[None] | None = None
+
+    def answered(self, reply: Any) -> None:
+        """The reply came."""
+        if not self.future.done():
+            self._writer.take(self, reply)
+
+    def failed(self, error: Exception) -> None:
+        """None comes."""
+        super().failed(why_not(APPEND, error))
+
+    def answered_with(self, calls: Sequence[Call]) -> None:
+        """All appends of one round trip are measured at once."""
+        events = sum(call.events for call in calls if isinstance(call, _Append) and call.is_written)
+        self._writer.measure(events, self.began_s)
 
 
 class RedisTurnWriter:
@@ -51,6 +95,10 @@ class RedisTurnWriter:
         self._clock = clock
         self._gate = gate
         self._turn = turn
+        self._loop: asyncio.AbstractEventLoop | None = None  # kept: asking for it costs a system call in Python 3.11
+        self._prefix = gate.prefix_of(turn.session)
+        run = (turn.session.session_id, turn.input.turn_id, str(turn.fence), turn.nonce, turn.epoch)
+        self._run = tuple(part.encode() for part in run)
         self._measure = measure
         self._ends = ends
         self._ended = ended
@@ -61,13 +109,59 @@ class RedisTurnWriter:
         """Append events and journal entries, together. Gives who cancelled the turn, or None."""
         bodies = [JSON.encode(event) for event in events]
         entries, prompt = self._apart(journal) if journal else ((), ())
-        return self._appended(self._write(APPEND, len(bodies), *bodies, len(entries), *entries, *prompt), len(bodies))
+        loop = self._loop = self._loop or asyncio.get_running_loop()
+        batch = self._batch + 1
+        session_id, turn_id, fence, nonce, epoch = self._run
+        append = _Append(
+            self,
+            loop,
+            self._prefix,
+            (session_id, turn_id, fence, nonce, batch, epoch, len(bodies), *bodies, len(entries), *entries, *prompt),
+            size=sum(map(len, bodies)) + sum(map(len, entries)) + sum(map(len, prompt)),
+            batch=batch,
+            events=len(bodies),
+            began_s=self._clock.monotonic_s(),
+        )
+        self._gate.send(append)
+        return append.future
 
-    async def _appended(self, writing: Awaitable[Reply], events: int) -> str | None:
-        began_s = self._clock.monotonic_s()
-        reply = await writing
+    def take(self, append: _Append, reply: Reply) -> None:
+        """The reply to an append came: say so to whoever waits for it, or begin the log anew and append again."""
+        try:
+            if not self._has_answered(reply):
+                self._begin_anew(append)
+                return
+            self._check(APPEND, append.batch, reply)
+            append.is_written = True
+            append.future.set_result(reply[3].decode() or None)
+        except Exception as error:  # noqa: BLE001 - it is the link that calls, and it must not fail by one run's reply
+            append.future.set_exception(error)
+
+    def measure(self, events: int, began_s: float) -> None:
+        """So many events were appended by one call of the script, by whichever runs."""
         self._measure.emit(LogAppended(events=events, seconds=self._clock.monotonic_s() - began_s))
-        return reply[3].decode() or None
+
+    def _has_answered(self, reply: Reply) -> bool:
+        try:
+            return has_answered(APPEND, self._turn.session, reply)
+        except UserError as error:
+            raise StaleRun(_GONE) from error
+
+    def _begin_anew(self, append: _Append) -> None:
+        """Raises BackendError where that was tried often enough."""
+        if not append.attempts_left:
+            raise restarts_again()
+        append.attempts_left -= 1
+        append.beginning_anew = asyncio.create_task(self._append_again(append), name="append-again")
+
+    async def _append_again(self, append: _Append) -> None:
+        try:
+            await self._gate.rebase(self._turn.session)
+        except Exception as error:  # noqa: BLE001 - a task's outer edge: whoever waits for the append is told
+            if not append.future.done():
+                append.future.set_exception(error)
+        else:
+            self._gate.send(append)
 
     async def park(
         self, events: Sequence[Event], journal: ApprovalAsked, ending: ParkedEnding
@@ -133,17 +227,24 @@ class RedisTurnWriter:
         try:
             reply = await writing
         except UserError as error:
-            raise StaleRun("the session is not there any more") from error
+            raise StaleRun(_GONE) from error
+        self._check(script, batch, reply)
+        return reply
+
+    def _check(self, script: Script, batch: int, reply: Reply) -> None:
+        """Go on with the next batch where this one is written. Raises StaleRun and BackendError."""
         match reply[0]:
             case b"ok":
                 self._batch = batch
-                return reply
             case b"cancelled":
-                return reply
+                pass
             case b"stale":
                 raise StaleRun("another run goes on with this turn")
             case b"rolled_back":
                 raise StaleRun("the log was rolled back under this run")
+            case b"failed":
+                logger.error("redis.refused", script=script.name, error=reply[2].decode())
+                raise BackendError("Something went wrong on our side; try again.")
             case status:
                 raise BackendError(f"{script.name!r} answers {status!r}")
 

@@ -15,9 +15,9 @@ from tests.chaos.checker_turns import Turns
 from tests.chaos.profiles import PROFILES
 
 OWNED_KEYS: Final = re.compile(
-    r"prosa:(partitions|instance)|prosa:\{p\d+\}:(tenants|leases|outbox|parked|merges|erasures|(r|b|er|ux|rv|dw|dl):.*)"
+    r"prosa:(partitions|instance)|prosa:\{p\d+\}:(tenants|leases|outbox|parked|merges|erasures|flv|(r|b|er|ux|rv|dw|dl|fl):.*)"
 )
-"""Keys without a TTL that somebody empties: lists of what is to be done, and the two marks of the whole database."""
+"""Keys without a TTL that somebody empties: lists of what is to be done; the flags; the two marks of the database."""
 
 HARMLESS: Final = ("client_", "bridge_", "provider_", "tool_", "same_cid_")
 """Beginnings of the names of faults that take no run from its executor."""

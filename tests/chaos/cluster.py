@@ -192,7 +192,9 @@ async def cluster(
         environment["PARTITIONS"] = str(partitions)
         nursery_process = await _helper("tests.chaos.nursery", folder)
         nursery = Nursery(nursery_process)
-        nodes = [_member(nursery, folder, f"node-{index}", "web", environment) for index in range(NODES)]
+        # the first one runs turns too: those that it accepts it takes by the same script
+        roles = ["web,worker"] + ["web"] * (NODES - 1)
+        nodes = [_member(nursery, folder, f"node-{index}", role, environment) for index, role in enumerate(roles)]
         workers = [_member(nursery, folder, f"worker-{index}", "worker", environment) for index in range(WORKERS)]
         client = redis.asyncio.Redis.from_url(server.url, retry_on_timeout=False)
         running = Cluster(

@@ -25,8 +25,8 @@ OF_LOGS: Final[tuple[Mutant, ...]] = (
         name="no-batch-number",
         sentence="an append whose reply was lost is made twice",
         edits=(
-            Edit(APPEND, "if m[6] == ARGV[6] then", "if false then"),
-            Edit(APPEND, "or tonumber(m[6]) + 1 ~= tonumber(ARGV[6]) then", "then"),
+            Edit(APPEND, "if m[6] == batch then", "if false then"),
+            Edit(APPEND, "or tonumber(m[6]) + 1 ~= tonumber(batch) then", "then"),
         ),
         scene=CUT_REPLIES,
     ),

@@ -30,9 +30,9 @@ OF_TURNS: Final[tuple[Mutant, ...]] = (
         name="no-fencing",
         sentence="an append is taken from whoever once held the turn",
         edits=(
-            Edit(APPEND, "m[3] ~= turn_id or m[4] ~= ARGV[4] or m[5] ~= ARGV[5]", "m[3] ~= turn_id"),
-            Edit(APPEND, "if m[6] == ARGV[6] then", "if m[5] == ARGV[5] and m[6] == ARGV[6] then"),
-            Edit(APPEND, "or tonumber(m[6]) + 1 ~= tonumber(ARGV[6]) then", "then"),
+            Edit(APPEND, "m[3] ~= turn_id or m[4] ~= ARGV[first + 2] or m[5] ~= ARGV[first + 3]", "m[3] ~= turn_id"),
+            Edit(APPEND, "if m[6] == batch then", "if m[5] == ARGV[first + 3] and m[6] == batch then"),
+            Edit(APPEND, "or tonumber(m[6]) + 1 ~= tonumber(batch) then", "then"),
         ),
         scene=ZOMBIES,
     ),
@@ -101,7 +101,7 @@ OF_TURNS: Final[tuple[Mutant, ...]] = (
         edits=(
             Edit(
                 "agent/model_step.py",
-                'run.feed.reset(base, "recovery")',
+                "run.feed.reset(base, event.next)",
                 "str()",
             ),
         ),

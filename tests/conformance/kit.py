@@ -79,6 +79,24 @@ class Reader:
         await self.until(lambda reader: bool(reader.events) and reader.events[-1].seq >= seq, timeout_s)
 
 
+class Executor:
+    """A `LocalExecutor`: room for turns, and those that came."""
+
+    def __init__(self, room: int = 100) -> None:
+        self.room = room
+        self.turns: list[TakenTurn] = []
+
+    def reserve(self) -> bool:
+        self.room -= 1
+        return self.room >= 0
+
+    def begin(self, turn: TakenTurn | None) -> None:
+        if turn is None:
+            self.room += 1
+        else:
+            self.turns.append(turn)
+
+
 def event_type(event: Any) -> str:
     return str(event.__struct_config__.tag)
 

@@ -6,12 +6,14 @@ import asyncio
 
 import pytest
 import redis
+from loguru import logger
 
 from core.budgets import BudgetLimits, BudgetRefusal, BudgetStanding, Hold, Payer
 from core.clock import SystemClock
 from core.measurements import BudgetRefused, BudgetWarned, Measurement
 from memory.backends import Memory
 from memory.budgets.budgets import RedisBudgets
+from memory.budgets.days import Days
 from memory.keys import user_key
 from tests.conformance.conftest import Nodes
 
@@ -243,7 +245,7 @@ async def test_what_was_never_settled_stays_counted(nodes: Nodes) -> None:
 
 async def test_a_warning_is_given_once_over_all_nodes(nodes: Nodes) -> None:
     told = Told()
-    adapters = [RedisBudgets(node.database, SystemClock(), told) for node in (nodes.one, nodes.two)]
+    adapters = [RedisBudgets(node.database, Days(SystemClock()), told) for node in (nodes.one, nodes.two)]
     who = payer(tenant_day=1_000, user_day=10_000)
 
     for number in range(20):
@@ -252,18 +254,33 @@ async def test_a_warning_is_given_once_over_all_nodes(nodes: Nodes) -> None:
     assert told.warnings == [("tenant", 80)]
 
 
+async def test_a_warning_is_one_line_in_the_log_that_says_whose_budget_it_is(nodes: Nodes) -> None:
+    lines: list[dict[str, object]] = []
+    sink = logger.add(lambda line: lines.append({"event": line.record["message"], **line.record["extra"]}))
+    who = payer("ana", tenant_day=100_000_000, user_day=1_000_000)
+
+    for number in range(4):
+        await [nodes.one, nodes.two][number % 2].budgets.settle(f"call_{number}", who, actual_microusd=210_000)
+    logger.remove(sink)
+
+    [line] = [line for line in lines if line["event"] == "budget.warned"]
+    whose = {"kind": "user", "tenant": "acme", "user_id": "ana"}
+    assert line == {"event": "budget.warned", **whose, "percent": 80, "limit_usd": 1.0, "zone": "UTC"}
+
+
 async def test_a_call_that_passes_two_thresholds_warns_of_the_higher(memory: Memory) -> None:
     told = Told()
-    who = payer(user_day=1_000)
+    limits = BudgetLimits(user_day_microusd=1_000, warn_at_percent=(50, 90, 10))
+    who = Payer(tenant="acme", user_id="ana", limits=limits)
 
-    await RedisBudgets(memory.database, SystemClock(), told).settle("call_1", who, actual_microusd=1_000)
+    await RedisBudgets(memory.database, Days(SystemClock()), told).settle("call_1", who, actual_microusd=600)
 
-    assert told.warnings == [("user", 100)]
+    assert told.warnings == [("user", 50)]
 
 
 async def test_the_first_call_that_too_little_is_left_for_warns_that_the_budget_is_reached(memory: Memory) -> None:
     told = Told()
-    budgets = RedisBudgets(memory.database, SystemClock(), told)
+    budgets = RedisBudgets(memory.database, Days(SystemClock()), told)
     who = payer(user_day=1_000)
     await budgets.settle("call_1", who, actual_microusd=700)
 
@@ -276,7 +293,7 @@ async def test_the_first_call_that_too_little_is_left_for_warns_that_the_budget_
 
 async def test_thresholds_are_the_limits_own(memory: Memory) -> None:
     told = Told()
-    budgets = RedisBudgets(memory.database, SystemClock(), told)
+    budgets = RedisBudgets(memory.database, Days(SystemClock()), told)
     limits = BudgetLimits(tenant_day_microusd=1_000, warn_at_percent=(10, 50))
     who = Payer(tenant="acme", user_id="ana", limits=limits)
 

@@ -16,6 +16,7 @@ from core.measurements import NoMeasure
 from core.turns import Erasure, SessionRef
 from memory.backends import Memory, open_memory
 from memory.budgets.budgets import RedisBudgets
+from memory.budgets.days import Days
 from memory.cache.answers import RedisAnswers
 from memory.keys import user_key
 from memory.outbox.outbox import RedisOutbox
@@ -41,7 +42,7 @@ async def sweeper(nodes: Nodes, tmp_path: Path) -> AsyncIterator[Memory]:
 
 def erasing_that_dies(memory: Memory, calls: int) -> Erasing:
     database: Any = DyingDatabase(memory, calls)
-    budgets = RedisBudgets(database, SystemClock(), NoMeasure())
+    budgets = RedisBudgets(database, Days(SystemClock()), NoMeasure())
     return Erasing(database, RedisOutbox(database), RedisAnswers(database), budgets)
 
 

@@ -58,6 +58,9 @@ class DyingDatabase:
         self._left -= 1
         return await self._database.call(*arguments, **options)
 
+    def send(self, call: Any) -> None:
+        raise AssertionError("a merge appends by no run's writer")
+
 
 def dying(memory: Memory, calls: int) -> Merging:
     database: Any = DyingDatabase(memory, calls)

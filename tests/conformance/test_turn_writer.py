@@ -6,8 +6,8 @@ import asyncio
 
 import pytest
 
-from core.errors import StaleRun
-from core.turns import SessionRef
+from core.errors import BackendError, SessionErased, StaleRun
+from core.turns import SessionRef, TakenTurn
 from memory.backends import Memory
 from tests.conformance.conftest import Nodes
 from tests.conformance.kit import (
@@ -173,3 +173,67 @@ async def test_an_append_of_deltas_runs_no_more_commands_than_it_needs(nodes: No
         ran = {name.removeprefix("cmdstat_"): stat["calls"] for name, stat in client.info("commandstats").items()}
     assert [ran.get(name) for name in ("evalsha", "hmget", "xadd", "hset")] == [10, 10, 10, 10]
     assert not ran.keys() & {"set", "rpush", "expire", "hget", "hgetall", "eval"}
+
+
+async def take_all(memory: Memory, count: int) -> list[TakenTurn]:
+    """Running turns of so many users' sessions, in the order of the users."""
+    sessions = [await open_session(memory, f"user-{number}") for number in range(count)]
+    for session in sessions:
+        await memory.queue.submit(said(session))
+    taken = {turn.session.session_id: turn for turn in await memory.queue.take(count)}
+    return [taken[session.session_id] for session in sessions]
+
+
+async def test_appends_that_are_made_together_are_one_call_a_partition(nodes: Nodes) -> None:
+    turns = await take_all(nodes.one, 20)
+    writers = [nodes.one.queue.writer(turn) for turn in turns]
+    with nodes.server.client() as client:
+        partitions = len({key.split(b"}")[0] for key in client.scan_iter("prosa:{p*}:s:*")})
+        client.config_resetstat()
+
+        appends = [
+            writer.append([delta(turn, "m", "x")], [model_called(1, "x", prompt=f"prompt {number}")])
+            for number, (turn, writer) in enumerate(zip(turns, writers, strict=True))
+        ]
+        await asyncio.gather(*appends)
+
+        stats = client.info("commandstats")
+        assert isinstance(stats, dict)
+        assert stats["cmdstat_xadd"]["calls"] == 20
+        assert stats["cmdstat_evalsha"]["calls"] <= partitions + 4  # and what nodes say to themselves
+        prompts = [client.get(key) for key in sorted(client.scan_iter("prosa:{p*}:k:*"))]
+    assert len({prompt for prompt in prompts if prompt is not None}) == 20
+    for turn in turns:
+        assert (await nodes.two.sessions.view(turn.session)).seq == 4
+
+
+async def test_an_append_that_is_refused_does_not_touch_those_that_were_made_with_it(nodes: Nodes) -> None:
+    _, stale, behind, erased, broken, _ = turns = await take_all(nodes.one, 6)
+    await nodes.one.queue.release(stale)
+    await take_one(nodes.two)
+    ahead = nodes.one.queue.writer(behind)
+    await ahead.append([delta(behind, "m", "a")])
+    await ahead.append([delta(behind, "m", "b", 1)])
+    await nodes.one.sessions.erase("default", erased.session.user_id)
+    seqs = [(await nodes.two.sessions.view(turn.session)).seq for turn in turns if turn is not erased]
+    with nodes.server.client() as client:
+        [log_key] = client.scan_iter(f"prosa:{{p*}}:l:{broken.session.session_id}")
+        client.rename(log_key, "aside")
+        client.set(log_key, "no stream")
+
+        appends = [
+            nodes.one.queue.writer(turn).append([delta(turn, "m", "x"), delta(turn, "m", "y")]) for turn in turns
+        ]
+        ended = await asyncio.gather(*appends, return_exceptions=True)
+
+        client.rename("aside", log_key)
+    assert [type(outcome) for outcome in ended] == [
+        type(None),
+        StaleRun,
+        StaleRun,
+        SessionErased,
+        BackendError,
+        type(None),
+    ]
+    after = [(await nodes.two.sessions.view(turn.session)).seq for turn in turns if turn is not erased]
+    assert [now - before for now, before in zip(after, seqs, strict=True)] == [2, 0, 0, 0, 2]

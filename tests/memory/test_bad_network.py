@@ -9,10 +9,12 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from core.budgets import BudgetLimits, Hold, Payer
 from core.errors import BackendError
 from memory.backends import Memory, open_memory
 from tests.conformance.kit import (
     ANA,
+    Executor,
     Reader,
     answer,
     completed,
@@ -77,6 +79,24 @@ async def test_an_append_whose_reply_is_lost_is_applied_once(far: Far, fault: Fa
 
 
 @pytest.mark.parametrize("fault", FAULTS)
+async def test_appends_of_many_runs_whose_one_reply_is_lost_are_each_applied_once(far: Far, fault: Fault) -> None:
+    sessions = [await open_session(far.memory, f"user-{number}") for number in range(10)]
+    for session in sessions:
+        await far.memory.queue.submit(said(session))
+    turns = await far.memory.queue.take(10)
+    writers = [far.memory.queue.writer(turn) for turn in turns]
+    far.proxy.strike(fault, b"once-only")
+
+    for text in ("once-only", "next"):
+        appends = [writer.append([delta(turn, "m", text)]) for turn, writer in zip(turns, writers, strict=True)]
+        await asyncio.gather(*appends)
+
+    assert far.proxy.struck == 1
+    for session in sessions:
+        assert (await far.memory.sessions.view(session)).seq == 5
+
+
+@pytest.mark.parametrize("fault", FAULTS)
 async def test_an_end_whose_reply_is_lost_is_applied_once(far: Far, fault: Fault) -> None:
     session = await open_session(far.memory)
     await far.memory.queue.submit(said(session))
@@ -102,6 +122,39 @@ async def test_a_take_whose_reply_is_lost_is_told_again_and_counts_as_one_run(fa
     assert turn.attempt == 1
     await answer(far.memory, turn)
     assert (await far.memory.sessions.view(session)).seq == 7
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+async def test_a_submission_that_took_its_turn_and_whose_reply_is_lost_is_told_of_the_run_again(
+    far: Far, fault: Fault
+) -> None:
+    session, executor = await open_session(far.memory), Executor()
+    far.memory.queue.execute_here(executor)
+    far.proxy.strike(fault, b"cid-lost")
+
+    await far.memory.queue.submit(said(session, cid="cid-lost"))
+
+    assert far.proxy.struck == 1
+    [turn] = executor.turns
+    assert (turn.attempt, turn.runs) == (1, 1)
+    await answer(far.memory, turn)
+    assert (await far.memory.sessions.view(session)).seq == 7
+
+
+async def test_a_turn_whose_submitter_goes_before_the_reply_comes_is_run_all_the_same(far: Far) -> None:
+    session, executor = await open_session(far.memory), Executor()
+    far.memory.queue.execute_here(executor)
+    reader = Reader()
+    await far.memory.log.attach(session, reader)
+
+    leaving = asyncio.create_task(far.memory.queue.submit(said(session)))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    leaving.cancel()
+
+    await eventually(lambda: executor.turns)
+    await answer(far.memory, executor.turns[0])
+    await reader.until_seq(7)
 
 
 @pytest.mark.parametrize("fault", FAULTS)
@@ -207,7 +260,7 @@ async def test_a_write_waits_out_a_short_absence_of_redis(memory: Memory, server
     await memory.queue.submit(said(session))
     turn = await take_one(memory)
     server.pause()
-    writing = asyncio.create_task(memory.queue.writer(turn).append([delta(turn, "m", "patient")]))
+    writing = asyncio.ensure_future(memory.queue.writer(turn).append([delta(turn, "m", "patient")]))
     await asyncio.sleep(3.5)
 
     server.resume()
@@ -241,3 +294,21 @@ async def test_a_pubsub_connection_that_falls_silent_is_replaced_and_nothing_is_
     await reader.until_seq(7, timeout_s=20)
     assert reader.seqs == [1, 2, 3, 4, 5, 6, 7]
     assert (await far.memory.log.attach(other, Reader())).seq == 0
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+async def test_money_whose_replies_are_lost_is_held_and_spent_once(far: Far, fault: Fault) -> None:
+    payer = Payer(tenant="acme", user_id="ana", limits=BudgetLimits(tenant_day_microusd=1_000))
+    budgets = far.memory.budgets
+
+    far.proxy.strike(fault, b"call-lost")
+    held = await budgets.reserve("call-lost", payer, need_microusd=100, want_microusd=100)
+    far.proxy.strike(fault, b"call-lost")
+    more = await budgets.extend("call-lost", payer, number=1, need_microusd=50, want_microusd=50)
+    far.proxy.strike(fault, b"call-lost")
+    await budgets.settle("call-lost", payer, actual_microusd=130)
+
+    assert far.proxy.struck == 3
+    assert (held, more) == (Hold(held_microusd=100), Hold(held_microusd=150))
+    [standing] = await budgets.standing(payer)
+    assert (standing.spent_microusd, standing.held_microusd) == (130, 0)

@@ -15,7 +15,8 @@ from memory.backends import Memory
 from memory.connection import Database, Reply
 from memory.event_log.gate import Gate
 from memory.queue.cancelling import Cancelling
-from memory.queue.submitting import Submitting
+from memory.queue.here import Here
+from memory.queue.submitting import Cancel, Submitting
 from memory.scripts import TURN, Script
 from tests.conformance.kit import ANA, Reader, open_session, said, take_one
 from tests.conformance.parking import Parked, ask, park, park_again
@@ -48,6 +49,13 @@ def answering(memory: Memory, parked: Parked) -> Meanwhile:
         await memory.queue.answer(parked.session, ANA, "cid", "d", parked.approval_id, approved=True, by="user")
 
     return answer
+
+
+def submitting_by(memory: Memory, cancel: Cancel) -> Submitting:
+    """What accepts messages, with another way to cancel; nothing is run here."""
+    ids = SystemIds()
+    here = Here(ids, node="one", lease_ms=3000, running_turns=10, fsync_before_ok=False)
+    return Submitting(Gate(memory.database, ids), SystemClock(), cancel, lambda _: None, here)
 
 
 async def test_a_turn_that_is_parked_meanwhile_ends_here(memory: Memory) -> None:
@@ -119,8 +127,7 @@ async def test_an_interrupt_of_a_turn_that_is_answered_meanwhile_cancels_its_nex
     queue = cancelling(memory, answering(memory, parked))
     interrupt = said(session, on_busy="interrupt")
 
-    submitting = Submitting(Gate(memory.database, SystemIds()), SystemClock(), queue.cancel, lambda _: None)
-    accepted = await submitting.submit(interrupt)
+    accepted = await submitting_by(memory, queue.cancel).submit(interrupt)
 
     heir = await take_one(memory)
     assert accepted.position == 1
@@ -137,9 +144,7 @@ async def test_an_interrupt_that_never_gets_a_turn_out_of_its_way_is_given_up(me
         return "parked"
 
     with pytest.raises(BackendError, match="try again"):
-        await Submitting(Gate(memory.database, SystemIds()), SystemClock(), cancels_nothing, lambda _: None).submit(
-            said(session, on_busy="interrupt")
-        )
+        await submitting_by(memory, cancels_nothing).submit(said(session, on_busy="interrupt"))
 
     assert reader.events == []
 

@@ -77,6 +77,7 @@ async def test_every_flag_of_the_catalogue_is_listed_with_its_default(globex: ht
         "kind": "number",
         "description": flags["budget_user_day_usd"]["description"],
         "reader": "budgets",
+        "operator_only": False,
         "default": -1,
         "value": -1.0,
         "reason": "DEFAULT",
@@ -160,6 +161,23 @@ async def test_what_holds_for_all_is_the_operators_and_a_tenants_own_wins(
     assert (own.json()["value"], own.json()["all"]) == (True, None)
 
 
+@pytest.mark.parametrize(("key", "value"), [("disabled_models", []), ("budget_tenant_day_usd", -1)])
+async def test_what_protects_the_operator_no_tenant_lifts_for_itself(
+    acme: httpx2.AsyncClient, operator: httpx2.AsyncClient, key: str, value: Any
+) -> None:
+    of_all = await put(operator, key, scope="all", value=value)
+    refused = [
+        await put(acme, key, value=value),
+        await put(operator, key, value=value),
+        await acme.delete(f"/api/v1/flags/{key}"),
+        await acme.put("/api/v1/flags", json={"flags": {"cache": {"value": True}, key: {"value": value}}}),
+    ]
+
+    assert of_all.status_code == 200
+    assert [(it.status_code, it.json()["error"]["code"]) for it in refused] == [(403, "unauthorized")] * 4
+    assert "?scope=all" in refused[0].json()["error"]["message"]
+
+
 async def test_the_operators_own_flags_are_its_tenants(operator: httpx2.AsyncClient, acme: httpx2.AsyncClient) -> None:
     await put(operator, "experiment", value=EXPERIMENT)
 
@@ -183,15 +201,15 @@ async def test_a_change_of_another_version_is_a_conflict(acme: httpx2.AsyncClien
 
 
 async def test_several_flags_are_set_together_or_not_at_all(acme: httpx2.AsyncClient) -> None:
-    together = {"budget_tenant_day_usd": {"value": 9}, "experiment": {"value": EXPERIMENT}}
-    wrong = {"budget_tenant_day_usd": {"value": 10}, "experiment": {"value": {}, "version": 1}}
+    together = {"budget_user_day_usd": {"value": 9}, "experiment": {"value": EXPERIMENT}}
+    wrong = {"budget_user_day_usd": {"value": 10}, "experiment": {"value": {}, "version": 1}}
 
     done = await acme.put("/api/v1/flags", json={"flags": together})
     refused = await acme.put("/api/v1/flags", json={"flags": wrong})
 
     assert [flag["value"] for flag in done.json()["flags"]] == [9.0, EXPERIMENT]
     assert refused.status_code == 409
-    assert (await acme.get("/api/v1/flags/budget_tenant_day_usd")).json()["value"] == 9
+    assert (await acme.get("/api/v1/flags/budget_user_day_usd")).json()["value"] == 9
 
 
 @pytest.mark.parametrize(
@@ -277,12 +295,12 @@ async def test_without_a_key_nothing_is_told(flag_node: RunningNode, path: str) 
 
 
 async def test_the_audit_says_who_changed_what_and_how_it_was_before(acme: httpx2.AsyncClient) -> None:
-    first = (await put(acme, "disabled_models", value=["scripted:old"])).json()
-    second = (await put(acme, "disabled_models", value=[])).json()
-    gone = (await acme.delete("/api/v1/flags/disabled_models")).json()
+    first = (await put(acme, "fallbacks", value=["scripted:old"])).json()
+    second = (await put(acme, "fallbacks", value=[])).json()
+    gone = (await acme.delete("/api/v1/flags/fallbacks")).json()
 
     async def recorded() -> list[dict[str, Any]]:
-        answer = await acme.get("/api/v1/flags/audit", params={"key": "disabled_models", "limit": 3})
+        answer = await acme.get("/api/v1/flags/audit", params={"key": "fallbacks", "limit": 3})
         return answer.json()["changes"]
 
     async with asyncio.timeout(20):

@@ -16,7 +16,7 @@ from tests.server.conftest import KEYS, PlannedProvider, RunningNode, running_no
 from tests.servers import valkey_server
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-ACME, GLOBEX = "acme-secret-0123456789", "globex-secret-0123456789"
+ACME, GLOBEX, OPERATOR = "acme-secret-0123456789", "globex-secret-0123456789", "operator-secret-0123456789"
 AGENT = """
 name: {name}
 title: {name}
@@ -31,10 +31,14 @@ def agents_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("agents")
     more = {
         "sales": "",
-        "own": "model: openai:gpt-4o-mini\nfallbacks: [scripted:double, scripted:spare]",
+        "own": "model: openai:gpt-4o-mini\nfallbacks: [scripted:double, scripted:spare]\npolicy: cheap\n"
+        "experiment: {name: e, variants: [{name: a, models: [scripted:double]}, {name: b, models: [scripted:arm]}]}",
     }
     for name, lines in more.items():
         (folder / f"{name}.yaml").write_text(AGENT.format(name=name, more=lines))
+    (folder / "policies").mkdir()
+    policy = "name: cheap\nrules: [{name: all, models: [scripted:ruled]}]"
+    (folder / "policies" / "cheap.yaml").write_text(policy)
     return folder
 
 
@@ -45,7 +49,7 @@ async def model_node(agents_dir: Path, tmp_path_factory: pytest.TempPathFactory)
             PlannedProvider(),
             redis_url=redis.url,
             data_dir=tmp_path_factory.mktemp("models"),
-            bootstrap_api_keys=KEYS,
+            bootstrap_api_keys=f"{KEYS},default={OPERATOR}",
             agents_dir=agents_dir,
             llm_fallbacks="scripted:spare",
             openai_api_key="none",
@@ -75,7 +79,9 @@ async def test_the_models_of_server_fallbacks_and_agents_are_offered(globex: htt
 
     assert {name: offer["used_by"] for name, offer in offered.items()} == {
         "openai:gpt-4o-mini": ["agent:own"],
-        "scripted:double": ["server", "agent:own:fallback"],
+        "scripted:arm": ["agent:own:experiment"],
+        "scripted:double": ["server", "agent:own:fallback", "agent:own:experiment"],
+        "scripted:ruled": ["agent:own:policy"],
         "scripted:spare": ["fallback", "agent:own:fallback"],
     }
     assert [name for name, offer in offered.items() if offer["default"]] == ["scripted:double"]
@@ -140,7 +146,7 @@ async def test_the_more_particular_selection_comes_first_and_the_last_one_counts
     [
         pytest.param({"model": "nobody:model"}, "there is no provider 'nobody'", id="provider"),
         pytest.param({"model": "gpt"}, "not written as provider:model", id="no_provider"),
-        pytest.param({"model": "scripted:unheard"}, "there are: openai:gpt-4o-mini, scripted:double, ", id="model"),
+        pytest.param({"model": "scripted:unheard"}, "there are: openai:gpt-4o-mini, scripted:arm, ", id="model"),
         pytest.param({"model": "openai:unheard"}, "neither set up here nor on the price list", id="priced"),
         pytest.param({"model": "scripted:double", "agent": "x"}, "there are: own, sales", id="agent"),
         pytest.param({"model": "scripted:double", "user_id": ""}, "user_id", id="user"),
@@ -156,10 +162,18 @@ async def test_a_wrong_selection_is_refused(globex: httpx2.AsyncClient, body: di
     assert (await globex.get("/api/v1/flags/model")).json()["own"] is None
 
 
+async def switch_off(node: RunningNode, tenant: str, *models: str) -> None:
+    """Have the operator end the use of models for one tenant."""
+    rule = {"when": [{"attribute": "tenant", "values": [tenant]}], "value": models}
+    async with node.http(OPERATOR) as operator:
+        answer = await operator.put("/api/v1/flags/disabled_models?scope=all", json={"rules": [rule]})
+    assert answer.status_code == 200, answer.text
+
+
 async def test_a_model_that_is_switched_off_is_not_enabled_for_that_tenant(
-    acme: httpx2.AsyncClient, globex: httpx2.AsyncClient
+    model_node: RunningNode, acme: httpx2.AsyncClient, globex: httpx2.AsyncClient
 ) -> None:
-    await acme.put("/api/v1/flags/disabled_models", json={"value": ["scripted:spare"]})
+    await switch_off(model_node, "acme", "scripted:spare")
 
     assert [name for name, offer in (await offers(acme)).items() if not offer["enabled"]] == ["scripted:spare"]
     assert all(offer["enabled"] for offer in (await offers(globex)).values())
@@ -201,11 +215,12 @@ async def test_a_selected_model_answers_the_next_turn_and_one_that_is_switched_o
 
     await globex.post("/api/v1/models/select", json={"model": "scripted:spare", "user_id": "bia"})
     of_bia, of_caio = await models_called("bia"), await models_called("caio")
-    await globex.put("/api/v1/flags/disabled_models", json={"value": ["scripted:spare"]})
+    await switch_off(model_node, "globex", "scripted:spare")
     switched_off = await globex.post("/chat", json={"user_id": "bia", "message": "bia: oi"})
     await globex.put("/api/v1/flags/fallbacks", json={"value": ["scripted:double"]})
     by_fallback = await models_called("bia")
-    for key in ("model", "disabled_models", "fallbacks"):
+    await switch_off(model_node, "nobody", "scripted:spare")
+    for key in ("model", "fallbacks"):
         await globex.delete(f"/api/v1/flags/{key}")
 
     called = [

@@ -11,7 +11,7 @@ import pytest
 
 from core.errors import BackendError
 from core.measurements import NoMeasure
-from core.ports import TurnQueue
+from core.ports import LocalExecutor, TurnQueue
 from core.turns import SessionRef, TakenTurn, TurnInput
 from server.supervision import attempt, supervise
 from server.worker import RunTurn, Worker
@@ -76,6 +76,10 @@ class FakeQueue:
     def on_ready(self, wake: Callable[[], None]) -> None:
         """Whom to wake."""
         self._wake = wake
+
+    def execute_here(self, executor: LocalExecutor) -> None:
+        """Who takes what is submitted."""
+        self.executor = executor
 
     def add(self, *turns: TakenTurn) -> None:
         """More turns are ready."""
@@ -339,3 +343,39 @@ async def test_a_stop_does_not_wait_for_a_redis_that_is_away() -> None:
         async with asyncio.timeout(6):  # of the loop's own time
             await made.stop()
     assert queue.released == []
+
+
+@pytest.mark.looptime
+async def test_half_of_the_room_is_for_turns_that_are_submitted_here() -> None:
+    queue, over = FakeQueue(), asyncio.Event()
+
+    async def run(taken: TakenTurn) -> None:
+        await over.wait()
+
+    async with worker(queue, run, most=4) as made:
+        kept = [queue.executor.reserve() for _ in range(3)]
+        queue.executor.begin(turn("turn_1"))
+        queue.executor.begin(None)
+        assert kept == [True, True, False]
+        assert made.running == 1
+        assert queue.executor.reserve()
+        queue.executor.begin(None)
+        over.set()
+
+
+@pytest.mark.looptime
+async def test_a_turn_that_was_submitted_before_the_stop_and_comes_after_it_is_handed_back() -> None:
+    queue = FakeQueue()
+
+    async def run(taken: TakenTurn) -> None:
+        raise AssertionError("it begins nowhere")
+
+    async with worker(queue, run) as made:
+        assert queue.executor.reserve()
+        stopping = asyncio.create_task(made.stop())
+        await asyncio.sleep(0.1)
+        queue.executor.begin(turn("turn_1"))
+        await stopping
+        assert not queue.executor.reserve()
+
+    assert queue.released == ["turn_1"]
