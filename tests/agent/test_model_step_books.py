@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from agent.answer_cache import AnswerCaching
-from agent.providers.scripted import Cut, Fail, Finish, Report, Say, ScriptedProvider
+from agent.providers.scripted import Call, Cut, Fail, Finish, Report, Say, ScriptedProvider
 from agent.settings import CacheSettings
 from core.errors import ProviderError
 from core.events import MessageReset
@@ -105,3 +105,16 @@ async def test_a_call_that_broke_is_booked_once_though_the_turn_is_stopped_befor
     assert record is not None
     assert (record.outcome, [step.finish_reason for step in record.steps]) == ("cancelled", ["failed"])
     assert [one.outcome for one in bench.measured.of(ModelAnswered)] == ["error"]
+
+
+async def test_an_answer_that_ends_before_its_first_word_has_used_its_input(bench: Bench) -> None:
+    record = await record_of(bench, [Finish("length")])
+    assert [(step.usage.input > 0, step.usage.output, step.estimated) for step in record.steps] == [(True, 0, True)]
+
+
+async def test_money_of_earlier_steps_counts_in_the_midst_of_a_later_one(bench: Bench) -> None:
+    bench.limits = Limits(tokens=1_000_000, cost_microusd=100_000)
+    spent = Report(Usage(input=99_500, output=100, total=99_600))
+    record = await record_of(bench, [Call("look"), spent], [Say("x" * 4_000), Say("never")])
+    assert (record.code, record.outcome) == ("budget_exceeded", "failed")
+    assert "never" not in bench.writer.text
