@@ -41,7 +41,7 @@ from core.models import (
 from core.ports import AnswerCache, CachedAnswer, CacheScope, Flags, RoutedProvider, Tools
 from core.turns import TakenTurn, ToolReturned
 
-_FORM: Final = 1
+_FORM: Final = 2
 """Counted up where the digest is made otherwise: what was kept before is then found no more."""
 _OWN: Final = "own"
 """Is told to those who wait where the answer will not be for them: each asks for itself, none waits for another."""
@@ -234,8 +234,8 @@ def digest_of(request: ModelRequest, models: Sequence[str], data_version: str) -
 
 
 def _normalised(message: ModelMessage) -> ModelMessage:
-    """The question without what does not change it: case, widths, spaces, and marks at its end."""
+    """The question without what does not change it: case, how letters are composed, spaces, and marks at its end."""
     if not isinstance(message, UserMessage):
         return message
-    plain = " ".join(unicodedata.normalize("NFKC", message.content).casefold().split()).rstrip(_ENDS)
+    plain = " ".join(unicodedata.normalize("NFC", message.content).casefold().split()).rstrip(_ENDS)
     return msgspec.structs.replace(message, content=plain)

@@ -57,5 +57,5 @@ def _draw(experiment: str, variant: Variant, tenant: str, user_id: str) -> float
     """-weight / ln(u) with u uniform in (0, 1): the largest of several wins in proportion to the weights."""
     unit = f"{experiment}\0{variant.name}\0{tenant}\0{user_id}"
     digest = hashlib.blake2b(unit.encode(), digest_size=8).digest()
-    uniform = (int.from_bytes(digest, "big") + 0.5) / 2.0**64
+    uniform = ((int.from_bytes(digest, "big") >> 12) + 0.5) / 2.0**52  # exact: never 0 or 1
     return -variant.weight / math.log(uniform)

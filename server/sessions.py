@@ -251,7 +251,7 @@ class Sessions:
         stored, more = await self._stored(session, before, limit, is_live=before in shown)
         left = {before, *(message.message_id for message in live)}
         older = [message for message in stored if message.message_id not in left]
-        ordered = list(heapq.merge(older, live, key=lambda message: message.ts))  # each keeps the log's order
+        ordered = list(heapq.merge(older, live, key=_place))  # each keeps the log's order
         return replacing(ordered, view.messages)[-limit:], more or len(ordered) > limit
 
     async def _stored(
@@ -331,6 +331,11 @@ class Sessions:
         if reply is None:
             return None
         return msgspec.structs.replace(msgspec.convert(reply, Accepted, strict=False), duplicate=True)
+
+
+def _place(message: Message) -> tuple[int, bool]:
+    """Where a message belongs. A question goes before an answer of the same millisecond: an answer may be that fast."""
+    return message.ts, message.role == "assistant"
 
 
 def require_service(principal: Principal, what: str) -> None:

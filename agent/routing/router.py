@@ -11,6 +11,7 @@ One that does not hold any more is passed over, and said in the log, so that peo
 
 from __future__ import annotations
 
+import math
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, Protocol, TypeVar
 
@@ -257,6 +258,8 @@ class Router:
         if self._pricing is None:
             return 0.0
         provider, model = parse_model(name)
+        if not self._pricing.is_known(provider, model):
+            return math.inf  # nobody can say that it stays below a ceiling
         return self._pricing.cost_microusd(provider, model, usage) / 1_000_000
 
     def _check_settings(self, agents: Mapping[str, AgentConfig]) -> None:

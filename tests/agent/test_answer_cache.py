@@ -125,7 +125,7 @@ async def test_the_same_question_is_answered_again_for_nothing(bench: Bench) -> 
     assert cached.writers[0].only(TurnCompleted).from_cache is False
 
 
-@pytest.mark.parametrize("again", ["how  much", "HOW MUCH?!", " How much? ", "Ｈow much?"])
+@pytest.mark.parametrize("again", ["how  much", "HOW MUCH?!", " How much? "])
 async def test_what_does_not_change_a_question_does_not_count(bench: Bench, again: str) -> None:
     cached = CachedBench(bench, [Say("Ten.")])
     await cached.ask()
@@ -136,6 +136,7 @@ async def test_what_does_not_change_a_question_does_not_count(bench: Bench, agai
     "change",
     [
         pytest.param({"content": "How many?"}, id="another_question"),
+        pytest.param({"content": "How much²?"}, id="another_number"),
         pytest.param({"user": "rui"}, id="another_user"),
         pytest.param({"tenant": "other"}, id="another_tenant"),
         pytest.param({"locale": "pt-BR"}, id="another_language"),

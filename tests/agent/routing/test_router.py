@@ -47,6 +47,9 @@ class PriceList:
     def cost_microusd(self, provider: str, model: str, usage: Usage) -> int:
         return usage.input + usage.output if provider == "paid" else 0
 
+    def is_known(self, provider: str, model: str) -> bool:
+        return model != "unknown"
+
 
 def agent(**changes: Any) -> AgentConfig:
     values: dict[str, Any] = {"name": "sales", "title": "Sales", "instructions": PromptRef(id="sales", version=1)}
@@ -279,6 +282,12 @@ async def test_a_picture_may_choose_the_model() -> None:
 
 async def test_models_over_the_ceiling_are_passed_over() -> None:
     rules = (Rule(name="r", models=("paid:dear", "local:free"), ceiling_usd=0.001),)
+    route_by = router(policies={"c": Policy(name="c", rules=rules)}, pricing=PriceList())
+    assert (await names(route_by, agent(policy="c")))[0] == ["local:free", "offline:spare"]
+
+
+async def test_a_model_whose_price_nobody_knows_is_under_no_ceiling() -> None:
+    rules = (Rule(name="r", models=("scripted:unknown", "local:free"), ceiling_usd=100.0),)
     route_by = router(policies={"c": Policy(name="c", rules=rules)}, pricing=PriceList())
     assert (await names(route_by, agent(policy="c")))[0] == ["local:free", "offline:spare"]
 
