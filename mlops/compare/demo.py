@@ -1,0 +1,97 @@
+"""`python -m mlops.compare.demo --out FOLDER`: the comparison of docs/comparison.md, made anew.
+
+Four fakes (fakes.py), Prosa's offline demo, and SmolLM2 135M served by llama.cpp (deploy/local_model) where its packages
+are installed. Other options go to `python -m mlops compare`. The fakes' prices are made up, so that there is money to
+compare; they are in `PRICES` and nowhere else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Final
+
+from mlops.compare import command
+from mlops.compare.fakes import FAKES, fake_models
+from mlops.compare.own_prosa import ROOT
+from mlops.questions import SALES_QUESTIONS, read_questions
+
+LOCAL_MODEL: Final = "local:smollm2"
+PRICES: Final = """
+prices:
+  "fake:careful": {input: 0.4, output: 1.6}
+  "fake:slow": {input: 2.0, output: 8.0}
+  "fake:flaky": {input: 0.1, output: 0.4}
+  "fake:clueless": {input: 0.05, output: 0.2}
+  "local:*": {input: 0, output: 0}
+"""
+"""Made up, in dollars a million tokens."""
+
+
+def main(arguments: list[str]) -> int:
+    """Serve the models and compare them; gives the exit code of the comparison."""
+    with ExitStack() as stack:
+        fakes = stack.enter_context(_fakes())
+        local = stack.enter_context(_local_model())
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="prosa-prices-")))
+        (folder / "prices.yaml").write_text(PRICES, "utf-8")
+        providers = [f"fake={fakes}", *([f"local={local}"] if local else [])]
+        models = [*(f"fake:{name}" for name in FAKES), "offline:demo", *([LOCAL_MODEL] if local else [])]
+        settings = {
+            "LLM_MODEL": "offline:demo",
+            "LLM_PROVIDERS": ",".join(providers),
+            "PRICES_FILE": str(folder / "prices.yaml"),
+        }
+        return command.main(["--models", ",".join(models), *arguments], server_settings=settings)
+
+
+@contextmanager
+def _fakes() -> Iterator[str]:
+    """Serve the fakes on a thread and loop of their own; gives their base URL."""
+    started, stop = threading.Event(), asyncio.Event()
+    found: list[str] = []
+    loop = asyncio.new_event_loop()
+
+    async def serve() -> None:
+        async with fake_models(read_questions(SALES_QUESTIONS)) as url:
+            found.append(url)
+            started.set()
+            await stop.wait()
+
+    def work() -> None:
+        try:
+            loop.run_until_complete(serve())
+        finally:
+            started.set()
+            loop.close()
+
+    thread = threading.Thread(target=work, name="fakes")
+    thread.start()
+    started.wait()
+    try:
+        yield found[0]
+    finally:
+        loop.call_soon_threadsafe(stop.set)
+        thread.join()
+
+
+@contextmanager
+def _local_model() -> Iterator[str | None]:
+    """Serve SmolLM2 in a process of its own; gives its base URL, None where it cannot be served here."""
+    arguments = [sys.executable, "-m", "deploy.local_model"]
+    with subprocess.Popen(arguments, cwd=ROOT, stdout=subprocess.PIPE, text=True, start_new_session=True) as process:
+        assert process.stdout is not None
+        try:
+            yield process.stdout.readline().strip() or None  # without one it has said why
+        finally:
+            process.terminate()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
