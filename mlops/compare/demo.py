@@ -1,13 +1,15 @@
 """`python -m mlops.compare.demo --out FOLDER`: the comparison of docs/comparison.md, made anew.
 
-Four fakes (fakes.py), Prosa's offline demo, and SmolLM2 135M served by llama.cpp (deploy/local_model) where its packages
-are installed. Other options go to `python -m mlops compare`. The fakes' prices are made up, so that there is money to
-compare; they are in `PRICES` and nowhere else.
+Four fakes (fakes.py), Prosa's offline demo, and SmolLM2 135M served by llama.cpp (deploy/local_model) where its
+packages are installed. Other options go to `python -m mlops compare`. The fakes' prices are made up, so that there is
+money to compare; they are in `PRICES` and nowhere else. The agent is the sales agent, its answers kept short: a small
+model may find no end.
 """
 
 from __future__ import annotations
 
 import asyncio
+import signal
 import subprocess
 import sys
 import tempfile
@@ -17,12 +19,15 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Final
 
-from mlops.compare import command
+import yaml
+
+from mlops.compare import command, keeper
 from mlops.compare.fakes import FAKES, fake_models
-from mlops.compare.own_prosa import ROOT
+from mlops.compare.keeper import ROOT
 from mlops.questions import SALES_QUESTIONS, read_questions
 
 LOCAL_MODEL: Final = "local:smollm2"
+AGENT_CHANGES: Final = {"max_output_tokens": 300, "temperature": 0.2}
 PRICES: Final = """
 prices:
   "fake:careful": {input: 0.4, output: 1.6}
@@ -39,13 +44,17 @@ def main(arguments: list[str]) -> int:
     with ExitStack() as stack:
         fakes = stack.enter_context(_fakes())
         local = stack.enter_context(_local_model())
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="prosa-prices-")))
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="prosa-compare-")))
         (folder / "prices.yaml").write_text(PRICES, "utf-8")
+        (folder / "agents").mkdir()
+        agent = {**yaml.safe_load((ROOT / "agents" / "sales.yaml").read_text("utf-8")), **AGENT_CHANGES}
+        (folder / "agents" / "sales.yaml").write_text(yaml.safe_dump(agent), "utf-8")
         providers = [f"fake={fakes}", *([f"local={local}"] if local else [])]
         models = [*(f"fake:{name}" for name in FAKES), "offline:demo", *([LOCAL_MODEL] if local else [])]
         settings = {
             "LLM_MODEL": "offline:demo",
             "LLM_PROVIDERS": ",".join(providers),
+            "AGENTS_DIR": str(folder / "agents"),
             "PRICES_FILE": str(folder / "prices.yaml"),
         }
         return command.main(["--models", ",".join(models), *arguments], server_settings=settings)
@@ -84,14 +93,18 @@ def _fakes() -> Iterator[str]:
 @contextmanager
 def _local_model() -> Iterator[str | None]:
     """Serve SmolLM2 in a process of its own; gives its base URL, None where it cannot be served here."""
-    arguments = [sys.executable, "-m", "deploy.local_model"]
-    with subprocess.Popen(arguments, cwd=ROOT, stdout=subprocess.PIPE, text=True, start_new_session=True) as process:
+    pipe = subprocess.PIPE
+    with subprocess.Popen(
+        keeper.command("deploy.local_model"), cwd=ROOT, stdin=pipe, stdout=pipe, text=True, start_new_session=True
+    ) as process:
+        assert process.stdin is not None
         assert process.stdout is not None
         try:
             yield process.stdout.readline().strip() or None  # without one it has said why
         finally:
-            process.terminate()
+            process.stdin.close()
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     sys.exit(main(sys.argv[1:]))

@@ -1,7 +1,7 @@
 """Models that are none, for a demonstration and for tests: they speak OpenAI's Chat Completions and know the answers.
 
-They say nothing about any real model. Each answers from the questions' ground truth and errs, waits or fails in a way of
-its own, the same way for the same question each time, so that a comparison has something to find:
+They say nothing about any real model. Each answers from the questions' ground truth and errs, waits or fails in a way
+of its own, the same way for the same question each time, so that a comparison has something to find:
 
     careful   right but for every sixth question, whose figures are off by a tenth
     slow      right, after two seconds, a word every 20 ms

@@ -2,9 +2,6 @@
 
 Its settings are the environment's and `.env`'s, as those of `make run`; what would mix the run with other data or send
 a question to another model than the one that is measured is set here (`settings_of_its_own`).
-
-As a program (`python -m mlops.compare.own_prosa`) it is the server's keeper: it ends the server when its standard input
-closes, which it does however the run ends.
 """
 
 from __future__ import annotations
@@ -13,9 +10,7 @@ import asyncio
 import os
 import socket
 import subprocess
-import sys
 import tempfile
-import threading
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -23,7 +18,8 @@ from typing import Final
 
 import aiohttp
 
-ROOT: Final = Path(__file__).parents[2]
+from mlops.compare.keeper import ROOT, command
+
 START_S: Final = 60.0
 STOP_S: Final = 45.0
 """More than a server takes to stop: DRAIN_S and 20 s."""
@@ -47,9 +43,7 @@ async def own_prosa(settings: Mapping[str, str] | None = None) -> AsyncIterator[
         log = Path(folder) / "server.log"
         with log.open("wb") as output:
             keeper = await asyncio.create_subprocess_exec(
-                sys.executable,
-                "-m",
-                "mlops.compare.own_prosa",
+                *command("server"),
                 cwd=ROOT,
                 env=environment,
                 stdin=subprocess.PIPE,
@@ -120,19 +114,3 @@ async def _end(keeper: asyncio.subprocess.Process) -> None:
 def _free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         return int(listener.getsockname()[1])
-
-
-def keep() -> int:
-    """Run the server until it ends or standard input closes; gives its exit code."""
-    server = subprocess.Popen([sys.executable, "-m", "server"], cwd=ROOT, stdin=subprocess.DEVNULL)
-
-    def wait_for_the_end() -> None:
-        sys.stdin.buffer.read()
-        server.terminate()
-
-    threading.Thread(target=wait_for_the_end, name="wait-for-the-end", daemon=True).start()
-    return server.wait()
-
-
-if __name__ == "__main__":
-    sys.exit(keep())
