@@ -1,6 +1,6 @@
-"""`python -m mlops.compare.keeper MODULE [ARGUMENTS]`: runs `python -m MODULE`, and ends it when standard input closes.
+"""`python -m mlops.compare.keeper MODULE [ARGUMENTS]`: runs a module, and ends it when standard input closes.
 
-Whoever starts it holds the other end of that pipe, which closes however it dies: nothing that it started is left behind.
+Whoever starts it holds the other end of that pipe, which closes however it dies: nothing is left behind.
 """
 
 from __future__ import annotations
