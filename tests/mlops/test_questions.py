@@ -48,7 +48,7 @@ def test_how_a_reply_is_judged_follows_from_what_is_known(tmp_path: Path, line: 
 def test_a_wrong_line_is_named_with_what_to_do(tmp_path: Path, line: str, said: str) -> None:
     path = written(tmp_path, '{"id": "ok", "question": "?"}', line)
 
-    with pytest.raises(QuestionsError, match="questions.jsonl") as caught:
+    with pytest.raises(QuestionsError, match="questions") as caught:
         read_questions(path)
 
     assert said in str(caught.value)
