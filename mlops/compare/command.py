@@ -1,7 +1,8 @@
 """The options of `python -m mlops compare`, and what is done in which order.
 
 Exit codes: 0 there is a report with something measured; 1 nothing could be measured (or no Prosa is there); 2 the
-options, the questions or the results found cannot be used; 130 broken off by Ctrl-C, to be gone on with by --resume.
+options, the questions or the results found cannot be used; 130 broken off by
+Ctrl-C or SIGTERM, to be gone on with by --resume.
 """
 
 from __future__ import annotations
@@ -10,7 +11,9 @@ import argparse
 import asyncio
 import os
 import secrets
+import signal
 import sys
+import threading
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -72,7 +75,7 @@ def main(arguments: list[str], *, server_settings: Mapping[str, str] | None = No
         return _fail(str(error), 2)
     except ProsaNotReady as error:
         return _fail(str(error), 1)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, asyncio.CancelledError):
         return _fail(f"broken off; go on with: python -m mlops compare --resume --out {given.out}", 130)
 
 
@@ -154,6 +157,7 @@ async def _measure(task: Task, api_key: str | None, server_settings: Mapping[str
     left = [ask for ask in asks if ask not in done]
     if not left:
         return
+    _cancel_on_terminate()
     async with _prosa(settings.url, server_settings) as url, open_http(api_key) as http:
         with _writer(task) as writer:
             await writer.add(Run(at_ms=_now_ms(), settings=settings, environment=environment()))
@@ -165,6 +169,13 @@ async def _measure(task: Task, api_key: str | None, server_settings: Mapping[str
                 await run(left, questions, asker, writer, concurrency=settings.concurrency, on_result=progress.add)
             finally:
                 progress.end()
+
+
+def _cancel_on_terminate() -> None:
+    """Let SIGTERM break the run off as Ctrl-C does, which asyncio sees to."""
+    task = asyncio.current_task()
+    if task is not None and threading.current_thread() is threading.main_thread():
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
 
 
 @asynccontextmanager

@@ -9,7 +9,6 @@ model may find no end.
 from __future__ import annotations
 
 import asyncio
-import signal
 import subprocess
 import sys
 import tempfile
@@ -27,7 +26,7 @@ from mlops.compare.keeper import ROOT
 from mlops.questions import SALES_QUESTIONS, read_questions
 
 LOCAL_MODEL: Final = "local:smollm2"
-AGENT_CHANGES: Final = {"max_output_tokens": 300, "temperature": 0.2}
+AGENT_CHANGES: Final = {"max_output_tokens": 100, "temperature": 0.2}
 PRICES: Final = """
 prices:
   "fake:careful": {input: 0.4, output: 1.6}
@@ -106,5 +105,4 @@ def _local_model() -> Iterator[str | None]:
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     sys.exit(main(sys.argv[1:]))

@@ -66,11 +66,8 @@ def _models(models: Sequence[ModelFigures]) -> str:
         for each in models
     ]
     head = ["model", "right", "95 % interval", "answered", "latency p50", "p95", "first text p50", "p95"]
-    notes = [
-        f"`{each.model}` has {each.latency.count} answers: its p95 says little more than its slowest one."
-        for each in models
-        if 0 < each.latency.count < _FEW
-    ]
+    few = [f"`{each.model}` ({each.latency.count})" for each in models if 0 < each.latency.count < _FEW]
+    notes = [f"Few answers, so that a p95 says little more than the slowest one: {', '.join(few)}."] if few else []
     notes += [
         f"`{each.model}`: {each.from_cache} answers came from Prosa's cache of answers, so its times are not a model's."
         for each in models
