@@ -59,10 +59,10 @@ async def fake_models(questions: Sequence[Question]) -> AsyncIterator[str]:
     """Serve the fakes while the block lasts, on a port of this machine; gives the base URL (`http://.../v1`)."""
     application = web.Application(client_max_size=16 * 1024 * 1024)
     application.router.add_post("/v1/chat/completions", _Fakes(questions).answer)
-    runner = web.AppRunner(application, access_log=None)
+    runner = web.AppRunner(application, access_log=None, shutdown_timeout=1)
     await runner.setup()
     try:
-        site = web.TCPSite(runner, "127.0.0.1", 0, shutdown_timeout=1)
+        site = web.TCPSite(runner, "127.0.0.1", 0)
         await site.start()
         port = runner.addresses[0][1]
         yield f"http://127.0.0.1:{port}/v1"
