@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from typing import Any, Final, NamedTuple
 
@@ -32,8 +32,9 @@ class _Event(NamedTuple):
 class _Seen:
     """What the stream said so far."""
 
-    def __init__(self) -> None:
-        self.began_s = time.perf_counter()
+    def __init__(self, now_s: Callable[[], float]) -> None:
+        self._now_s = now_s
+        self._began_s = now_s()
         self.started_at_ms = time.time_ns() // 1_000_000
         self.ttft_ms: float | None = None
         self.fields: dict[str, Any] = {}
@@ -42,7 +43,7 @@ class _Seen:
         self.ended = False
 
     def elapsed_ms(self) -> float:
-        return round((time.perf_counter() - self.began_s) * 1000, 3)
+        return round((self._now_s() - self._began_s) * 1000, 3)
 
     def apply(self, event: _Event) -> None:
         """Take in one event; of unknown types nothing is taken."""
@@ -92,13 +93,21 @@ class Asker:
     """Asks a Prosa at an address. `users` begins the name of each user, so that a run meets no one else's memory."""
 
     def __init__(
-        self, http: aiohttp.ClientSession, url: str, *, timeout_s: float, users: str, agent: str | None = None
+        self,
+        http: aiohttp.ClientSession,
+        url: str,
+        *,
+        timeout_s: float,
+        users: str,
+        agent: str | None = None,
+        now_s: Callable[[], float] = time.perf_counter,
     ) -> None:
         self._http = http
         self._url = url.rstrip("/")
         self._timeout_s = timeout_s
         self._users = users
         self._agent = agent
+        self._now_s = now_s
         self._asked = 0
 
     async def ask(self, ask: Ask, question: Question) -> Result:
@@ -107,7 +116,7 @@ class Asker:
         body = {"user_id": f"{self._users}-{self._asked}", "message": question.question, "model": ask.model}
         if self._agent is not None:
             body["agent"] = self._agent
-        seen = _Seen()
+        seen = _Seen(self._now_s)
         try:
             async with asyncio.timeout(self._timeout_s):
                 await self._follow(body, question, seen)

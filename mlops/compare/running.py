@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Protocol
 
 from mlops.compare.order import Ask
-from mlops.compare.results import Result, ResultsWriter
+from mlops.compare.results import Result
 from mlops.questions import Question
 
 
@@ -19,11 +19,19 @@ class Asks(Protocol):
         ...
 
 
+class Keeps(Protocol):
+    """Who writes results down."""
+
+    async def add(self, line: Result) -> None:
+        """Have it on the disk."""
+        ...
+
+
 async def run(
     asks: Sequence[Ask],
     questions: Mapping[str, Question],
     asker: Asks,
-    writer: ResultsWriter,
+    writer: Keeps,
     *,
     concurrency: int,
     on_result: Callable[[Result], None],
@@ -39,7 +47,7 @@ async def _ask_on(
     left: Iterator[Ask],
     questions: Mapping[str, Question],
     asker: Asks,
-    writer: ResultsWriter,
+    writer: Keeps,
     on_result: Callable[[Result], None],
 ) -> None:
     for ask in left:
@@ -48,7 +56,7 @@ async def _ask_on(
         on_result(result)
 
 
-async def _keep(result: Result, writer: ResultsWriter) -> None:
+async def _keep(result: Result, writer: Keeps) -> None:
     """Write it down even where the run is broken off meanwhile: it was paid for."""
     writing = asyncio.ensure_future(writer.add(result))
     try:

@@ -39,6 +39,20 @@ async def test_an_answer_is_kept_with_its_times_tokens_and_cost() -> None:
     assert prosa.heads[0]["Accept-Language"] == "pt"
 
 
+async def test_the_first_text_is_timed_and_not_the_last() -> None:
+    async def in_pieces(body: dict[str, Any], stream: Stream) -> None:
+        for text in ("It ", "is "):
+            await stream.send("message.delta", message_id="m", off=0, text=text)
+        await answers(body, stream, "42")
+
+    ticks = itertools.count()
+    async with fake_prosa(in_pieces) as prosa, open_http(None) as http:
+        asker = Asker(http, prosa.url, timeout_s=30, users="run", now_s=lambda: float(next(ticks)))
+        result = await asker.ask(Ask("fake:m", "Q1", 1), QUESTION)
+
+    assert (result.ttft_ms, result.latency_ms) == (1000.0, 2000.0)
+
+
 async def test_each_question_has_a_user_of_its_own() -> None:
     async with fake_prosa() as prosa, open_http(None) as http:
         asker = Asker(http, prosa.url, timeout_s=30, users="run")
