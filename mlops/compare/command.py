@@ -69,7 +69,8 @@ def main(arguments: list[str], *, server_settings: Mapping[str, str] | None = No
     try:
         task = _task(given)
         api_key = given.api_key or os.environ.get("PROSA_API_KEY") or None
-        asyncio.run(_measure(task, api_key, server_settings))
+        if not given.report:
+            asyncio.run(_measure(task, api_key, server_settings))
         return _finish(task)
     except (UsageError, QuestionsError, ResultsError) as error:
         return _fail(str(error), 2)
@@ -88,6 +89,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--models", help="models, a comma list: openai:gpt-5-mini,local:smollm2")
     add("--out", type=Path, required=True, help="folder for results and report")
     add("--resume", action="store_true", help="go on with the results in --out; other options must be the same or left")
+    add("--report", action="store_true", help="ask nothing: write the report of the results in --out, whole or not")
     add("--questions", type=Path, help="JSONL (mlops/questions.py says what is in it); default: the sales questions")
     add("--repeats", type=int, help=f"how often each question goes to each model; default {REPEATS}")
     add("--seed", type=int, help=f"of the order; default {SEED}")
@@ -102,7 +104,9 @@ def _parser() -> argparse.ArgumentParser:
 def _task(given: argparse.Namespace) -> Task:
     folder: Path = given.out
     before = read_results(folder / RESULTS_NAME)
-    if before is not None and not given.resume:
+    if given.report and before is None:
+        raise UsageError(f"{str(folder)!r} holds no results; --report needs some.")
+    if before is not None and not (given.resume or given.report):
         raise UsageError(f"{str(folder)!r} holds results already; add --resume to go on, or give another --out.")
     if before is None and given.models is None:
         raise UsageError("Name the models: --models provider:model,provider:model.")

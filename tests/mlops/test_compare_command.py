@@ -21,6 +21,7 @@ NOWHERE = "http://127.0.0.1:9"
     [
         pytest.param([], "Name the models", id="no_models"),
         pytest.param(["--models", "a:1,a:1"], "name each model once", id="the_same_model_twice"),
+        pytest.param(["--report"], "holds no results", id="a_report_of_nothing"),
         pytest.param(["--models", " , "], "name each model once", id="no_model_in_the_list"),
         pytest.param(["--models", "a:1", "--repeats", "0"], "--repeats: at least 1", id="no_repeats"),
         pytest.param(["--models", "a:1", "--concurrency", "0"], "--concurrency: at least 1", id="nobody_asks"),

@@ -44,12 +44,15 @@ async def test_a_run_that_was_ended_goes_on_where_it_was(tmp_path: Path, how: si
         process.send_signal(how)
         first = await ended(process)
         before = results_in(out)
+        partly = await compare("--report", "--out", out)
+        part = (out / "report.md").read_text("utf-8")
         hold.go_on.set()
         second = await compare("--resume", "--out", out)
 
     after = results_in(out)
     assert (first.code, second.code) == (code, 0), second.said
     assert len(before) == 5
+    assert (partly.code, part.count("4 questions, 1 time(s) each: 5 results")) == (0, 1)
     assert after[:5] == before
     counts = Counter((each["model"], each["question_id"]) for each in after)
     assert len(counts) == QUESTIONS * 2
