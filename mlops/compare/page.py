@@ -107,7 +107,7 @@ def _failures(models: Sequence[ModelFigures]) -> str:
         for each in models
         for failure in each.failures
     ]
-    return f"## Failures\n\n{_table(['model', 'failure', 'times', 'what was said'], rows) if rows else 'None.'}"
+    return f"## Failures\n\n{_table(['model', 'failure', 'times', 'what was said first'], rows) if rows else 'None.'}"
 
 
 def _pairs(summary: Summary) -> str:
