@@ -1,13 +1,14 @@
 """`python -m mlops.compare.demo --out FOLDER`: the comparison of docs/comparison.md, made anew.
 
 Four fakes (fakes.py), Prosa's offline demo, and SmolLM2 135M served by llama.cpp (deploy/local_model) where its
-packages are installed. Other options go to `python -m mlops compare`. The fakes' prices are made up, so that there is
-money to compare; they are in `PRICES` and nowhere else. The agent is the sales agent, its answers kept short: a small
-model may find no end.
+packages are installed and `--no-local-model` is not given. Other options go to `python -m mlops compare`. The fakes'
+prices are made up, so that there is money to compare; they are in `PRICES` and nowhere else. The agent is the sales
+agent, its answers kept short: a small model may find no end.
 """
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import subprocess
 import sys
@@ -40,9 +41,12 @@ prices:
 
 def main(arguments: list[str]) -> int:
     """Serve the models and compare them; gives the exit code of the comparison."""
+    parser = argparse.ArgumentParser(prog="python -m mlops.compare.demo", add_help=False, allow_abbrev=False)
+    parser.add_argument("--no-local-model", action="store_true")
+    given, options = parser.parse_known_args(arguments)
     with ExitStack() as stack:
         fakes = stack.enter_context(_fakes())
-        local = stack.enter_context(_local_model())
+        local = None if given.no_local_model else stack.enter_context(_local_model())
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="prosa-compare-")))
         (folder / "prices.yaml").write_text(PRICES, "utf-8")
         (folder / "agents").mkdir()
@@ -56,7 +60,7 @@ def main(arguments: list[str]) -> int:
             "AGENTS_DIR": str(folder / "agents"),
             "PRICES_FILE": str(folder / "prices.yaml"),
         }
-        return command.main(["--models", ",".join(models), *arguments], server_settings=settings)
+        return command.main(["--models", ",".join(models), *options], server_settings=settings)
 
 
 @contextmanager
