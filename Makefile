@@ -2,7 +2,7 @@
 # A setting may be given on the line: `make run PORT=9000 LLM_MODEL=openai:gpt-4.1-mini`.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo-llm test check chaos mutants bench bench-peers format lock static clean
+.PHONY: help setup run demo-llm test check chaos mutants bench bench-peers compare format lock static clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -40,6 +40,10 @@ bench: ## measure speed beside a naive loop (five minutes; ARGS=--full for twent
 bench-peers: ## the same work on Chainlit, python-socketio, LiteLLM and Open WebUI (eight minutes, and making these; ARGS="--peers chainlit")
 	@scripts/setup dev
 	@.venv/bin/python -m bench.peers $(ARGS)
+
+compare: ## the same questions to several models, and a report; ARGS="--models openai:gpt-5-mini,offline:demo --out data/compare"
+	@scripts/setup dev
+	@.venv/bin/python -m mlops compare $(ARGS)
 
 format: ## format the code and mend what can be mended
 	@scripts/setup dev

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, get_args
 
 import msgspec
 import pytest
 
+from mlops.questions import SALES_QUESTIONS
 from tools.builtin.sales.catalog import Metric
 
 QUESTIONS = {
     question["id"]: question
-    for line in (Path(__file__).parent / "data/questions_public.jsonl").read_text().splitlines()
+    for line in SALES_QUESTIONS.read_text("utf-8").splitlines()
     for question in [msgspec.json.decode(line)]
 }
 
