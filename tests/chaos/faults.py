@@ -121,21 +121,22 @@ class Injector:
             await self._start_anew(node, strike)
 
     async def _kill_point(self, strike: Strike) -> None:
-        """Arm a worker; it dies by itself, at the latest with the turns of the next seconds."""
-        worker = self._pick(self._cluster.workers, strike)
-        if worker is None:
+        """Arm who runs turns; it dies by itself, at the latest with the turns of the next seconds."""
+        member = self._pick(self._cluster.executors, strike)
+        if member is None:
             return
-        async with worker.lock:
+        async with member.lock:
             wish = {"point": POINTS[strike.choice % len(POINTS)], "after": 1 + strike.choice // 4 % 3}
-            (self._cluster.folder / "control" / f"{worker.name}.point").write_text(json.dumps(wish))
-            worker.send(signal.SIGUSR1)
+            (self._cluster.folder / "control" / f"{member.name}.point").write_text(json.dumps(wish))
+            member.send(signal.SIGUSR1)
             try:
                 async with asyncio.timeout(8):
-                    await worker.gone()
+                    await member.gone()
             except TimeoutError:
-                self._recorder.fault("kill_worker", worker.name, await self._cluster.turns_of(worker))
-                worker.send(signal.SIGKILL)
-            await self._start_anew(worker, strike)
+                kind = "kill_worker" if member.is_worker else "kill_node"
+                self._recorder.fault(kind, member.name, await self._turns_at(member))
+                member.send(signal.SIGKILL)
+            await self._start_anew(member, strike)
 
     async def _pause(self, strike: Strike) -> None:
         is_worker = strike.kind == "pause_worker"
@@ -258,10 +259,9 @@ class Injector:
         return free[strike.choice % len(free)]
 
     async def _turns_at(self, member: Member) -> set[str]:
-        """The turns that run on a worker, or are watched through a node."""
-        if member.is_worker:
-            return await self._cluster.turns_of(member)
-        return self._watched(self._cluster.nodes.index(member))
+        """The turns that run on a member, and those that are watched through it."""
+        running = await self._cluster.turns_of(member) if member.runs_turns else set()
+        return running if member.is_worker else running | self._watched(self._cluster.nodes.index(member))
 
     def _watched(self, node: int) -> set[str]:
         return running_turns(device for device in self._devices if device.node == node)

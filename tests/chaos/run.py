@@ -11,11 +11,12 @@ from tests.chaos.background import background
 from tests.chaos.cast import Cast, assemble
 from tests.chaos.cluster import Cluster, cluster
 from tests.chaos.device import Device
-from tests.chaos.ending import complete_history, quiet
+from tests.chaos.ending import complete_history
 from tests.chaos.errands import Errands
 from tests.chaos.faults import Injector
 from tests.chaos.plan import make_plan
 from tests.chaos.profiles import PROFILES, Profile
+from tests.chaos.quiet import Ending
 from tests.chaos.recording import Recorder
 from tests.chaos.redis_reader import LogReader
 from tests.chaos.rolling import roll
@@ -78,8 +79,8 @@ async def _talk(options: Options, profile: Profile, cast: Cast, running: Cluster
                     await watch_memory(running, seconds, options.out / "soak.json")
                 case _:
                     await asyncio.gather(injector.run(), asyncio.sleep(seconds), errands.finished())
-        await quiet(running, cast, sessions, recorder, profile.quiet_s)
-        await complete_history(running, cast, sessions, reader, recorder, options.seed)
+        await Ending(running, cast, sessions, reader, recorder).quiet(profile.quiet_s)
+        await complete_history(running, cast, sessions, recorder, options.seed)
         recorder.flush()
         for user in cast.users:
             await user.leave()
