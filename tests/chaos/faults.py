@@ -63,12 +63,16 @@ class Injector:
         self.restarts = 0
         """How often Redis was killed."""
 
-    async def run(self) -> None:
-        """Strike on time; each fault takes its own time."""
+    async def run(self, enough: asyncio.Event) -> None:
+        """Strike on time until it is enough; each fault takes its own time."""
         began_s = time.monotonic()
         async with asyncio.TaskGroup() as tasks:
             for strike in self._plan:
-                await asyncio.sleep(max(0.0, began_s + strike.at_s - time.monotonic()))
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(max(0.0, began_s + strike.at_s - time.monotonic())):
+                        await enough.wait()
+                if enough.is_set():
+                    return
                 tasks.create_task(self._strike(strike), name=strike.kind)
 
     async def _strike(self, strike: Strike) -> None:

@@ -14,6 +14,7 @@ from tests.chaos.history import LogBase, LogEvent
 from tests.chaos.recording import Recorder, now_ns
 
 POLL_S: Final = 0.02
+ENDS: Final = ("turn.completed", "turn.failed", "turn.cancelled")
 
 _NEW: Final = """
 local found = {}
@@ -48,6 +49,8 @@ class LogReader:
         self._at: dict[str, tuple[str, int]] = {}
         self._seen: dict[tuple[str, str, int], int] = {}
         self._looking = asyncio.Lock()
+        self.ended: set[str] = set()
+        """The turns whose end was seen."""
 
     async def run(self) -> None:
         """Look again and again; while Redis is away there is nothing to see."""
@@ -92,6 +95,8 @@ class LogReader:
             for event in json.loads(fields[fields.index(b"d") + 1]):
                 place = (session_id, epoch, event["seq"])
                 content = hash(json.dumps(event))
+                if event["type"] in ENDS:
+                    self.ended.add(event["turn_id"])
                 if self._seen.get(place) != content:
                     self._seen[place] = content
                     self._recorder.write(

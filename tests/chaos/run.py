@@ -7,6 +7,7 @@ from pathlib import Path
 
 import msgspec
 
+from tests.chaos.activity import LONGEST, Activity, least_of
 from tests.chaos.background import background
 from tests.chaos.cast import Cast, assemble
 from tests.chaos.cluster import Cluster, cluster
@@ -63,7 +64,9 @@ async def _talk(options: Options, profile: Profile, cast: Cast, running: Cluster
     devices = cast.devices
     sessions: dict[str, str] = {}
     reader = LogReader(running, recorder, sessions)
-    injector = Injector(running, devices, cast.bridges, recorder, reader, make_plan(options.seed, profile, seconds))
+    plan = make_plan(options.seed, profile, seconds * LONGEST)
+    injector = Injector(running, devices, cast.bridges, recorder, reader, plan)
+    activity = Activity(least_of(profile, options.seconds), reader, recorder)
     errands = Errands(cast, running, injector, recorder, seconds)
     await errands.prepare()
     async with (
@@ -78,7 +81,7 @@ async def _talk(options: Options, profile: Profile, cast: Cast, running: Cluster
                 case "soak":
                     await watch_memory(running, seconds, options.out / "soak.json")
                 case _:
-                    await asyncio.gather(injector.run(), asyncio.sleep(seconds), errands.finished())
+                    await asyncio.gather(injector.run(activity.enough), activity.watch(seconds), errands.finished())
         await Ending(running, cast, sessions, reader, recorder).quiet(profile.quiet_s)
         await complete_history(running, cast, sessions, recorder, options.seed)
         recorder.flush()
