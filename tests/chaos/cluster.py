@@ -200,7 +200,7 @@ async def cluster(
         provider = await _helper(
             "tests.chaos.provider", folder, port=provider_port, seed=seed, history=folder / "history/provider.jsonl"
         )
-        environment = _environment(folder, proxy_port, provider_port, mutant) | settings
+        environment = environment_of(folder, proxy_port, provider_port, mutant) | settings
         environment["PARTITIONS"] = str(partitions)
         nursery_process = await _helper("tests.chaos.nursery", folder)
         nursery = Nursery(nursery_process)
@@ -262,7 +262,8 @@ async def _helper(module: str, folder: Path, **options: object) -> asyncio.subpr
     return process
 
 
-def _environment(folder: Path, proxy_port: int, provider_port: int, mutant: str | None) -> dict[str, str]:
+def environment_of(folder: Path, proxy_port: int, provider_port: int, mutant: str | None) -> dict[str, str]:
+    """What every node and worker is told."""
     inherited = {key: value for key, value in os.environ.items() if key in ("PATH", "HOME", "LANG")}
     return inherited | {
         "REDIS_URL": f"redis://127.0.0.1:{proxy_port}/0",

@@ -11,6 +11,7 @@
     client_stops_reading       a device stops reading for some seconds
     bridge_cut, bridge_flap    as client_cut and client_flap
 
+kill_point and pause_worker strike whoever runs turns, a node that does so too.
 Made elsewhere: same_cid_twice (user.py); provider_429, _500, _hang, _cut, _garbage and tool_hang (provider.py). A
 kill_point is noted by the process that dies, as kill_<point>.
 """
@@ -21,7 +22,7 @@ import asyncio
 import json
 import signal
 import time
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from contextlib import suppress
 from typing import Final
 
@@ -103,7 +104,7 @@ class Injector:
     # ------------------------------------------------------------ processes
 
     async def _kill_worker(self, strike: Strike) -> None:
-        worker = self._pick(self._cluster.workers, strike)
+        worker = await self._pick_busy(self._cluster.workers, strike)
         if worker is None:
             return
         async with worker.lock:
@@ -126,7 +127,7 @@ class Injector:
 
     async def _kill_point(self, strike: Strike) -> None:
         """Arm who runs turns; it dies by itself, at the latest with the turns of the next seconds."""
-        member = self._pick(self._cluster.executors, strike)
+        member = await self._pick_busy(self._cluster.executors, strike)
         if member is None:
             return
         async with member.lock:
@@ -143,8 +144,10 @@ class Injector:
             await self._start_anew(member, strike)
 
     async def _pause(self, strike: Strike) -> None:
-        is_worker = strike.kind == "pause_worker"
-        member = self._pick(self._cluster.workers if is_worker else self._cluster.nodes, strike)
+        if strike.kind == "pause_worker":
+            member = await self._pick_busy(self._cluster.executors, strike)
+        else:
+            member = self._pick(self._cluster.nodes, strike)
         if member is None:
             return
         async with member.lock:
@@ -254,13 +257,19 @@ class Injector:
 
     # ------------------------------------------------------------ helpers
 
-    def _pick(self, members: Sequence[Member], strike: Strike) -> Member | None:
-        """A member that is up and in nobody's hands; None where there is none."""
+    async def _pick_busy(self, members: Sequence[Member], strike: Strike) -> Member | None:
+        """As `_pick`, but one that runs turns now, if any does: at an idle one the fault would show nothing."""
+        busy = set((await self._cluster.turns_under_lease()).values())
+        return self._pick(members, strike, busy)
+
+    def _pick(self, members: Sequence[Member], strike: Strike, busy: Collection[str] = ()) -> Member | None:
+        """A member that is up and in nobody's hands, of those whose node ids are `busy` first; None where there is none."""
         free = [member for member in members if member.is_up and not member.lock.locked()]
         if not free or (len(free) == 1 and strike.size < ALONE):
             self.skipped += 1
             return None
-        return free[strike.choice % len(free)]
+        wanted = [member for member in free if member.node_id in busy] or free
+        return wanted[strike.choice % len(wanted)]
 
     async def _turns_at(self, member: Member) -> set[str]:
         """The turns that run on a member, and those that are watched through it."""

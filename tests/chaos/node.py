@@ -18,11 +18,14 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, Final
 
+from agent.routing.breaker import Breaker
 from memory.queue.writer import RedisTurnWriter
 from server import wiring
 from server.serving import main as serve
 from tests.chaos.recording import Recorder
 
+LEFT_ALONE_S: Final = 2.0
+"""A provider that failed on purpose too often is called again after this time, instead of half of a run later."""
 POINTS: Final = ("before_append", "after_append", "before_end", "after_end")
 _PARENT_DIES: Final = 1  # PR_SET_PDEATHSIG of prctl(2)
 
@@ -89,12 +92,21 @@ def _say_node(path: Path) -> None:
     vars(wiring)["open_memory"] = opened
 
 
+def shorten_open_circuits() -> None:
+    """Have a provider that failed too often be called again after LEFT_ALONE_S."""
+    defaults = Breaker.__init__.__kwdefaults__
+    assert defaults is not None
+    assert "open_s" in defaults
+    defaults["open_s"] = LEFT_ALONE_S
+
+
 def main() -> None:
     """Patch, then serve."""
     ctypes.CDLL(None).prctl(_PARENT_DIES, signal.SIGKILL)
     name, control = os.environ["CHAOS_NAME"], Path(os.environ["CHAOS_CONTROL"])
     _watch_writes(KillPoint(name, control, Recorder(Path(os.environ["CHAOS_HISTORY"]))))
     _say_node(control / f"{name}.node")
+    shorten_open_circuits()
     if mutant := os.environ.get("CHAOS_MUTANT"):
         importlib.import_module("tests.chaos.mutants").apply(mutant)
     serve()
