@@ -11,7 +11,8 @@
     client_stops_reading       a device stops reading for some seconds
     bridge_cut, bridge_flap    as client_cut and client_flap
 
-kill_point and pause_worker strike whoever runs turns, a node that does so too.
+kill_point and pause_worker strike who runs turns, a node that does so too; of them those first that run one now.
+
 Made elsewhere: same_cid_twice (user.py); provider_429, _500, _hang, _cut, _garbage and tool_hang (provider.py). A
 kill_point is noted by the process that dies, as kill_<point>.
 """
