@@ -16,6 +16,7 @@ from pathlib import Path
 import msgspec
 import uvloop
 
+from tests.chaos.activity import least_of
 from tests.chaos.figures import Figures, measure, read_history, table
 from tests.chaos.profiles import PROFILES
 from tests.chaos.run import Options, run
@@ -37,7 +38,7 @@ def judge_run(options: Options) -> tuple[str, list[str]]:
     """The report of a finished run, and what is wrong: violations, no end, too little activity."""
     figures = measure(read_history(options.out / "history"))
     (options.out / "figures.json").write_bytes(msgspec.json.format(msgspec.json.encode(figures)))
-    mistakes = [*_too_little(figures), *figures.stopped]
+    mistakes = [*_too_little(figures, options.seconds), *figures.stopped]
     if importlib.util.find_spec("tests.chaos.checker") is None:
         verdict_text = "no checker yet"
     else:
@@ -50,22 +51,20 @@ def judge_run(options: Options) -> tuple[str, list[str]]:
     return "\n".join([table(figures), verdict_text, *(f"WRONG: {mistake}" for mistake in mistakes)]), mistakes
 
 
-def _too_little(figures: Figures) -> list[str]:
-    profile = PROFILES[figures.profile]
+def _too_little(figures: Figures, seconds: float | None) -> list[str]:
+    least = least_of(PROFILES[figures.profile], seconds)
     ended, hits = sum(figures.outcomes.values()), sum(figures.hits.values())
-    wishes = (
-        (ended, profile.least_turns, "turns ended"),
-        (hits, profile.least_hits, "faults hit a running turn"),
-        (len(figures.faults), profile.least_kinds, "kinds of faults struck"),
-    )
-    return [f"too little activity: {got} {what}, at least {least} wanted" for got, least, what in wishes if got < least]
+    lacks = least.lacks(turns=ended, hits=hits, kinds=len(figures.faults))
+    return [f"too little activity: {sentence}" for sentence in lacks]
 
 
 def _options() -> Options:
     parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--profile", choices=sorted(PROFILES), default="standard")
-    parser.add_argument("--seconds", type=float, help="how long faults strike; default: the profile's")
+    parser.add_argument(
+        "--seconds", type=float, help="how long faults strike; longer where too little happens; default: the profile's"
+    )
     parser.add_argument("--out", type=Path, help="a folder, emptied first; default: a temporary one")
     parser.add_argument(
         "--redis", choices=("valkey", "redis"), default="valkey", help="the wheel's Valkey, or Debian's"

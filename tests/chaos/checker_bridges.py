@@ -116,27 +116,32 @@ def _given_twice(history: History, bridging: Bridging) -> Iterator[Violation]:
 
 def _no_answers(history: History, bridging: Bridging, turns: Turns) -> Iterator[Violation]:
     """What is given is the text of a turn that was completed, and of no session that was erased before."""
-    completed = {
-        end.event["message_id"]: end
-        for ends in turns.ends.values()
-        for end in ends
-        if end.event["type"] == "turn.completed"
-    }
+    completed = _completed(history, turns)
     erased = {entry.session_id: entry for entry in history.erased}
     for ready in bridging.ready:
         message_id, gone = ready.frame["message_id"], erased.get(ready.frame["session_id"])
-        end = completed.get(message_id)
+        session = completed.get(message_id)
         if gone is not None:
             if gone.at_ns < ready.asked_ns and not _taken_back(history, gone.at_ns):
                 sentence = f"{message_id} was given to {ready.bridge} after its session's end"
                 yield Violation(rule=Rule.ERASED, session=gone.session, sentence=sentence)
-        elif end is None:
+        elif session is None:
             if not _taken_back(history, ready.at_ns):
                 sentence = f"{message_id} was given to {ready.bridge}, and no turn was completed with it"
                 yield Violation(rule=Rule.DELIVERY, session="", sentence=sentence)
-        elif ready.frame["content"] not in turns.texts[message_id]:
+        elif (texts := turns.texts.get(message_id)) and ready.frame["content"] not in texts:
             sentence = f"{message_id} was given to {ready.bridge} with another text than the log has"
-            yield Violation(rule=Rule.DELIVERY, session=end.session, sentence=sentence)
+            yield Violation(rule=Rule.DELIVERY, session=session, sentence=sentence)
+
+
+def _completed(history: History, turns: Turns) -> dict[str, str]:
+    """The session of each answer that a turn was completed with, by its id.
+
+    Also from the logs as they are: an event that lies before all views of its epoch is in no fold.
+    """
+    logged = [(session, event) for (session, _), log in history.logs.items() for event in log.values()]
+    folded = [(end.session, end.event) for ends in turns.ends.values() for end in ends]
+    return {event["message_id"]: session for session, event in logged + folded if event["type"] == "turn.completed"}
 
 
 def _gone_back(folds: Folds) -> Iterator[Violation]:

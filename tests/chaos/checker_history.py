@@ -21,6 +21,7 @@ from tests.chaos.history import (
     Entry,
     Erased,
     Fault,
+    LogBase,
     LogEvent,
     Merged,
     ModelCall,
@@ -139,6 +140,8 @@ class History:
     """All else of sessions that were erased: it is in none of the other lists."""
     logs: dict[EpochKey, dict[int, Frame]] = field(default_factory=lambda: defaultdict(dict))
     """Events by seq, as they were read from Redis."""
+    bases: dict[EpochKey, LogBase] = field(default_factory=dict)
+    """What logs begin with, as it was read from Redis."""
     epoch_seen_ns: dict[EpochKey, int] = field(default_factory=dict)
     seen_ns: dict[tuple[str, str, int], int] = field(default_factory=dict)
     """When (session, epoch, seq) was first seen, by a device or in Redis."""
@@ -221,6 +224,9 @@ def index(entries: Iterable[Entry], violations: list[Violation]) -> History:  # 
                 history.faults.append(entry)
             case LogEvent():
                 _log(history, entry, violations)
+            case LogBase():
+                history.note(entry.session, entry.epoch, 0, entry.at_ns)
+                history.bases.setdefault((entry.session, entry.epoch), entry)
             case TurnRow():
                 history.turn_rows.append(entry)
             case Counts():

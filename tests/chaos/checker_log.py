@@ -84,13 +84,13 @@ class _Epoch:
         if base is None:
             return None
         shown = self._shown()
-        view, waiting = base, list(self._snapshots)
+        base_seq, view, waiting = base.seq, base, list(self._snapshots)
         while True:
             while waiting and waiting[0].seq <= view.seq:
                 seen = waiting.pop(0)
                 if seen.seq == view.seq:
                     self._compare_snapshot(seen, view)
-            for device, claimed in shown.get(view.seq, []):
+            for device, claimed, _ in shown.get(view.seq, []):
                 self._compare(device, claimed, view, Rule.AGREE, may_lack=True)
             event = events.get(view.seq + 1)
             if event is None:
@@ -99,7 +99,7 @@ class _Epoch:
             folds.places.append(place)
             before(place, view)
             _apply(view, event, place.seq)
-        self._nothing_beyond(view, shown)
+        self._nothing_beyond(base_seq, view, shown)
         return view
 
     def _gapless(self) -> None:
@@ -131,26 +131,38 @@ class _Epoch:
         return events
 
     def _base(self) -> SessionView | None:
-        """Where the fold begins: nothing, in a session's first epoch; later the oldest snapshot that anybody got."""
+        """Where the fold begins: nothing, in a session's first epoch; later the oldest view that anybody saw.
+
+        That is what the log began with, as Redis had it, or else a snapshot: events before it are not folded.
+        """
         if self._is_first:
             return SessionView(epoch=self._epoch)
-        return _view_of(self._snapshots[0].frame) if self._snapshots else None
+        views = [_view_of(seen.frame) for seen in self._snapshots[:1]]
+        stored = self._history.bases.get((self._session, self._epoch))
+        if stored is not None:
+            views.append(msgspec.convert(stored.view, SessionView))
+        return min(views, key=lambda view: view.seq, default=None)
 
-    def _shown(self) -> dict[int, list[tuple[str, SessionView]]]:
-        shown: dict[int, list[tuple[str, SessionView]]] = {}
+    def _shown(self) -> dict[int, list[tuple[str, SessionView, int]]]:
+        """By seq: the device, what it shows, and when that was written down."""
+        shown: dict[int, list[tuple[str, SessionView, int]]] = {}
         for entry in self._history.shown:
             if (entry.session, entry.epoch) == (self._session, self._epoch):
                 plain = {"epoch": entry.epoch, "seq": entry.seq, "messages": entry.messages}
                 view = msgspec.convert(plain | {"turn": entry.turn, "queue": entry.queue}, SessionView)
-                shown.setdefault(entry.seq, []).append((entry.device, view))
+                shown.setdefault(entry.seq, []).append((entry.device, view, entry.at_ns))
         return shown
 
-    def _nothing_beyond(self, view: SessionView, shown: dict[int, list[tuple[str, SessionView]]]) -> None:
+    def _nothing_beyond(
+        self, base_seq: int, view: SessionView, shown: dict[int, list[tuple[str, SessionView, int]]]
+    ) -> None:
+        """A device shows what the log held when that was written down: what is appended later it cannot show."""
         head = max([view.seq, *self._log])
-        for seq, devices in shown.items():
-            if self._is_last and seq != head:
-                names = evidence([device for device, _ in devices])
-                self._broken(Rule.AGREE, f"at the end {names} stood at {seq}; the log's head is {head}")
+        for seq, devices in shown.items() if self._is_last else ():
+            for device, _, at_ns in devices:
+                then = max([base_seq, *(place for place in range(1, head + 1) if self._seen_ns(place) <= at_ns)])
+                if seq != then:
+                    self._broken(Rule.AGREE, f"at the end {device} stood at {seq}; the log's head was {then}")
         for device in {seen.device for seen in self._snapshots if seen.seq > head}:
             self._broken(Rule.FOLD, f"{device} got a snapshot beyond the log's head {head}")
 
@@ -163,8 +175,10 @@ class _Epoch:
             self._broken(rule, f"{device} shows at {view.seq} of epoch {self._epoch}: {difference}")
 
     def _place(self, event: Frame, seq: int) -> Place:
-        at_ns = self._history.seen_ns.get((self._session, self._epoch, seq), 0)
-        return Place(session=self._session, epoch=self._epoch, seq=seq, at_ns=at_ns, event=event)
+        return Place(session=self._session, epoch=self._epoch, seq=seq, at_ns=self._seen_ns(seq), event=event)
+
+    def _seen_ns(self, seq: int) -> int:
+        return self._history.seen_ns.get((self._session, self._epoch, seq), 0)
 
     def _broken(self, rule: Rule, sentence: str) -> None:
         self._violations.append(
@@ -173,11 +187,12 @@ class _Epoch:
 
 
 def judge_shown_epochs(history: History, violations: list[Violation]) -> None:
-    """At the end every device stands in the session's last epoch."""
+    """At the end every device stands in the epoch that was then the session's last."""
     for entry in history.shown:
         epochs = history.epochs(entry.session)
-        if epochs and entry.epoch != epochs[-1]:
-            sentence = f"at the end {entry.device} shows epoch {entry.epoch}, and {epochs[-1]} is the last"
+        then = [epoch for epoch in epochs if history.epoch_seen_ns[entry.session, epoch] <= entry.at_ns]
+        if then and entry.epoch != then[-1]:
+            sentence = f"at the end {entry.device} shows epoch {entry.epoch}, and {then[-1]} was the last"
             violations.append(Violation(rule=Rule.AGREE, session=entry.session, sentence=sentence))
 
 

@@ -16,6 +16,7 @@ from tests.chaos.history import (
     Counts,
     Entry,
     Fault,
+    LogBase,
     LogEvent,
     ModelCall,
     ModelSaid,
@@ -273,6 +274,11 @@ class Story:
         for device in self.places:
             self.snapshot(device)
             self.live(device)
+
+    def base(self, **changes: Any) -> None:
+        """What the log began with was read from Redis; `changes` to that."""
+        view = msgspec.json.decode(msgspec.json.encode(self.view))
+        self.write(LogBase(at_ns=self.tick(), session=self.session, epoch=self.epoch, view=view | changes))
 
     # ------------------------------------------------------------ beginning and end
 

@@ -166,13 +166,11 @@ def _once(history: History, folds: Folds) -> Iterator[Violation]:
     by_call = Counter((row.session, row.call_id.rsplit(":")[-1]) for row in history.tool_rows)
     by_note = Counter((row.session, row.note) for row in history.tool_rows)
     forgiven = len(history.restarts_ns())
-    approved: dict[str, int] = Counter()
+    approved = _approved(history, folds)
     started: set[tuple[str, str]] = set()
     completed: set[tuple[str, str]] = set()
     for place in folds.places:
         match place.event["type"]:
-            case "approval.resolved" if place.event["approved"]:
-                approved[place.session] += 1
             case "tool.started" if place.event.get("effect") == "once":
                 started.add((place.session, place.event["call_id"]))
             case "tool.completed":
@@ -189,6 +187,18 @@ def _once(history: History, folds: Folds) -> Iterator[Violation]:
         for session, call_id in sorted(completed & started):
             if (session, call_id) not in by_call:
                 yield Violation(rule=Rule.ONCE, session=session, sentence=f"{call_id} completed and left no row")
+
+
+def _approved(history: History, folds: Folds) -> dict[str, int]:
+    """How many approvals were given in each session; also those that lie before all views of their epoch."""
+    folded = {(place.session, place.epoch, place.seq): place.event for place in folds.places}
+    logged = {(*key, seq): event for key, log in history.logs.items() for seq, event in log.items()}
+    given = [
+        place
+        for place, event in (logged | folded).items()
+        if event["type"] == "approval.resolved" and event["approved"]
+    ]
+    return Counter(session for session, _, _ in given)
 
 
 def _not_closed(history: History, calls: Calls, turns: Turns, folds: Folds) -> Iterator[Violation]:

@@ -21,6 +21,8 @@ from tests.servers import RedisServer, redis_server, valkey_server
 
 READY_S: Final = 30.0
 END_S: Final = 5.0
+PROVIDER_PATIENCE_S: Final = 2.0
+"""A provider that hangs is given up after this time, so that a run of a minute sees it."""
 NODES: Final = 3
 WORKERS: Final = 2
 
@@ -58,8 +60,13 @@ class Member:
 
     @property
     def is_worker(self) -> bool:
-        """Whether it runs turns (and holds no connections)."""
+        """Whether it runs turns and holds no connections."""
         return self.name.startswith("worker")
+
+    @property
+    def runs_turns(self) -> bool:
+        """Whether it runs turns, perhaps beside its connections."""
+        return "worker" in self.environment["ROLES"].split(",")
 
     @property
     def node_id(self) -> str:
@@ -130,6 +137,11 @@ class Cluster:
         return [*self.nodes, *self.workers]
 
     @property
+    def executors(self) -> list[Member]:
+        """Those that run turns."""
+        return [member for member in self.members if member.runs_turns]
+
+    @property
     def prefixes(self) -> list[str]:
         """How the keys of each partition begin."""
         return [Keys(self.partitions).prefix(partition) for partition in range(self.partitions)]
@@ -164,7 +176,7 @@ class Cluster:
         return nodes
 
     async def turns_of(self, member: Member) -> set[str]:
-        """The turns that run on a worker."""
+        """The turns that run on a member."""
         node_id = member.node_id
         return {turn for turn, node in (await self.turns_under_lease()).items() if node == node_id}
 
@@ -188,7 +200,7 @@ async def cluster(
         provider = await _helper(
             "tests.chaos.provider", folder, port=provider_port, seed=seed, history=folder / "history/provider.jsonl"
         )
-        environment = _environment(folder, proxy_port, provider_port, mutant) | settings
+        environment = environment_of(folder, proxy_port, provider_port, mutant) | settings
         environment["PARTITIONS"] = str(partitions)
         nursery_process = await _helper("tests.chaos.nursery", folder)
         nursery = Nursery(nursery_process)
@@ -250,7 +262,8 @@ async def _helper(module: str, folder: Path, **options: object) -> asyncio.subpr
     return process
 
 
-def _environment(folder: Path, proxy_port: int, provider_port: int, mutant: str | None) -> dict[str, str]:
+def environment_of(folder: Path, proxy_port: int, provider_port: int, mutant: str | None) -> dict[str, str]:
+    """What every node and worker is told."""
     inherited = {key: value for key, value in os.environ.items() if key in ("PATH", "HOME", "LANG")}
     return inherited | {
         "REDIS_URL": f"redis://127.0.0.1:{proxy_port}/0",
@@ -258,6 +271,9 @@ def _environment(folder: Path, proxy_port: int, provider_port: int, mutant: str 
         "SALES_DATABASE_URL": f"sqlite:///{folder}/data/sales.db",
         "OPENAI_BASE_URL": f"http://127.0.0.1:{provider_port}/v1",
         "LLM_MODEL": "openai:fake",
+        "LLM_CONNECT_S": str(PROVIDER_PATIENCE_S),
+        "LLM_FIRST_TOKEN_S": str(PROVIDER_PATIENCE_S),
+        "LLM_BETWEEN_TOKENS_S": str(PROVIDER_PATIENCE_S),
         "MARKET_BASE_URL": f"http://127.0.0.1:{provider_port}",
         "MARKET_ALLOWED_HOSTS": "127.0.0.1",
         "MARKET_TIMEOUT_S": "1.5",

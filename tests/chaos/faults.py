@@ -11,6 +11,8 @@
     client_stops_reading       a device stops reading for some seconds
     bridge_cut, bridge_flap    as client_cut and client_flap
 
+kill_point and pause_worker strike who runs turns, a node that does so too; of them those first that run one now.
+
 Made elsewhere: same_cid_twice (user.py); provider_429, _500, _hang, _cut, _garbage and tool_hang (provider.py). A
 kill_point is noted by the process that dies, as kill_<point>.
 """
@@ -21,7 +23,7 @@ import asyncio
 import json
 import signal
 import time
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from contextlib import suppress
 from typing import Final
 
@@ -63,12 +65,16 @@ class Injector:
         self.restarts = 0
         """How often Redis was killed."""
 
-    async def run(self) -> None:
-        """Strike on time; each fault takes its own time."""
+    async def run(self, enough: asyncio.Event) -> None:
+        """Strike on time until it is enough; each fault takes its own time."""
         began_s = time.monotonic()
         async with asyncio.TaskGroup() as tasks:
             for strike in self._plan:
-                await asyncio.sleep(max(0.0, began_s + strike.at_s - time.monotonic()))
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(max(0.0, began_s + strike.at_s - time.monotonic())):
+                        await enough.wait()
+                if enough.is_set():
+                    return
                 tasks.create_task(self._strike(strike), name=strike.kind)
 
     async def _strike(self, strike: Strike) -> None:
@@ -99,7 +105,7 @@ class Injector:
     # ------------------------------------------------------------ processes
 
     async def _kill_worker(self, strike: Strike) -> None:
-        worker = self._pick(self._cluster.workers, strike)
+        worker = await self._pick_busy(self._cluster.workers, strike)
         if worker is None:
             return
         async with worker.lock:
@@ -121,25 +127,28 @@ class Injector:
             await self._start_anew(node, strike)
 
     async def _kill_point(self, strike: Strike) -> None:
-        """Arm a worker; it dies by itself, at the latest with the turns of the next seconds."""
-        worker = self._pick(self._cluster.workers, strike)
-        if worker is None:
+        """Arm who runs turns; it dies by itself, at the latest with the turns of the next seconds."""
+        member = await self._pick_busy(self._cluster.executors, strike)
+        if member is None:
             return
-        async with worker.lock:
+        async with member.lock:
             wish = {"point": POINTS[strike.choice % len(POINTS)], "after": 1 + strike.choice // 4 % 3}
-            (self._cluster.folder / "control" / f"{worker.name}.point").write_text(json.dumps(wish))
-            worker.send(signal.SIGUSR1)
+            (self._cluster.folder / "control" / f"{member.name}.point").write_text(json.dumps(wish))
+            member.send(signal.SIGUSR1)
             try:
                 async with asyncio.timeout(8):
-                    await worker.gone()
+                    await member.gone()
             except TimeoutError:
-                self._recorder.fault("kill_worker", worker.name, await self._cluster.turns_of(worker))
-                worker.send(signal.SIGKILL)
-            await self._start_anew(worker, strike)
+                kind = "kill_worker" if member.is_worker else "kill_node"
+                self._recorder.fault(kind, member.name, await self._turns_at(member))
+                member.send(signal.SIGKILL)
+            await self._start_anew(member, strike)
 
     async def _pause(self, strike: Strike) -> None:
-        is_worker = strike.kind == "pause_worker"
-        member = self._pick(self._cluster.workers if is_worker else self._cluster.nodes, strike)
+        if strike.kind == "pause_worker":
+            member = await self._pick_busy(self._cluster.executors, strike)
+        else:
+            member = self._pick(self._cluster.nodes, strike)
         if member is None:
             return
         async with member.lock:
@@ -249,19 +258,24 @@ class Injector:
 
     # ------------------------------------------------------------ helpers
 
-    def _pick(self, members: Sequence[Member], strike: Strike) -> Member | None:
-        """A member that is up and in nobody's hands; None where there is none."""
+    async def _pick_busy(self, members: Sequence[Member], strike: Strike) -> Member | None:
+        """As `_pick`, but one that runs turns now, if any does: at an idle one the fault would show nothing."""
+        busy = set((await self._cluster.turns_under_lease()).values())
+        return self._pick(members, strike, busy)
+
+    def _pick(self, members: Sequence[Member], strike: Strike, busy: Collection[str] = ()) -> Member | None:
+        """A member that is up and in nobody's hands, of those whose node ids are `busy` first; None where there is none."""
         free = [member for member in members if member.is_up and not member.lock.locked()]
         if not free or (len(free) == 1 and strike.size < ALONE):
             self.skipped += 1
             return None
-        return free[strike.choice % len(free)]
+        wanted = [member for member in free if member.node_id in busy] or free
+        return wanted[strike.choice % len(wanted)]
 
     async def _turns_at(self, member: Member) -> set[str]:
-        """The turns that run on a worker, or are watched through a node."""
-        if member.is_worker:
-            return await self._cluster.turns_of(member)
-        return self._watched(self._cluster.nodes.index(member))
+        """The turns that run on a member, and those that are watched through it."""
+        running = await self._cluster.turns_of(member) if member.runs_turns else set()
+        return running if member.is_worker else running | self._watched(self._cluster.nodes.index(member))
 
     def _watched(self, node: int) -> set[str]:
         return running_turns(device for device in self._devices if device.node == node)

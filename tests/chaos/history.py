@@ -142,6 +142,18 @@ class LogEvent(_Entry, frozen=True, kw_only=True, omit_defaults=True, tag="log_e
     event: dict[str, Any]
 
 
+class LogBase(_Entry, frozen=True, kw_only=True, omit_defaults=True, tag="log_base"):
+    """The view that Redis held when a log of another epoch was seen first: the fold of the events up to its `seq`.
+
+    Where a log begins anew it is all that the log begins with (`seq` 0), unless it was replaced meanwhile.
+    """
+
+    session: str
+    epoch: str
+    view: dict[str, Any]
+    """A `core.view.SessionView`."""
+
+
 class TurnRow(_Entry, frozen=True, kw_only=True, omit_defaults=True, tag="turn_row"):
     """A row of SQL's table of turns at the end of the run, with the number of rows that have this turn's id."""
 
@@ -220,6 +232,7 @@ Entry = (
     | ModelSaid
     | ToolRow
     | Fault
+    | LogBase
     | LogEvent
     | TurnRow
     | BridgeFrame

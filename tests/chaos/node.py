@@ -14,19 +14,19 @@ import importlib
 import json
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, Final
 
-from agent.providers import openai as openai_provider
+from agent.routing.breaker import Breaker
 from memory.queue.writer import RedisTurnWriter
 from server import wiring
 from server.serving import main as serve
 from tests.chaos.recording import Recorder
 
+LEFT_ALONE_S: Final = 2.0
+"""A provider that failed on purpose too often is called again after this time, instead of half of a run later."""
 POINTS: Final = ("before_append", "after_append", "before_end", "after_end")
-PROVIDER_PATIENCE_S: Final = 2.0
-"""A provider that hangs is given up after this time, so that a run of a minute sees it."""
 _PARENT_DIES: Final = 1  # PR_SET_PDEATHSIG of prctl(2)
 
 
@@ -56,16 +56,22 @@ class KillPoint:
 
 
 def _watch_writes(kill_point: KillPoint) -> None:
-    """Have every journal write pass the kill points. An append without journal entries is none."""
+    """Have every journal write pass the kill points. An append without journal entries is none.
+
+    An append is on its way when the call returns, as in the product: appends that are made together go together.
+    """
     append, end = RedisTurnWriter.append, RedisTurnWriter.end
 
-    async def watched_append(self: RedisTurnWriter, events: Any, journal: Any = ()) -> Any:
+    def watched_append(self: RedisTurnWriter, events: Any, journal: Any = ()) -> Awaitable[str | None]:
         if not journal:
-            return await append(self, events, journal)
+            return append(self, events, journal)
         kill_point.reach("before_append")
-        reply = await append(self, events, journal)
+        return watched_reply(append(self, events, journal))
+
+    async def watched_reply(written: Awaitable[str | None]) -> str | None:
+        by = await written
         kill_point.reach("after_append")
-        return reply
+        return by
 
     async def watched_end(self: RedisTurnWriter, *arguments: Any, **named: Any) -> None:
         kill_point.reach("before_end")
@@ -86,14 +92,12 @@ def _say_node(path: Path) -> None:
     vars(wiring)["open_memory"] = opened
 
 
-def _shorten_patience() -> None:
-    timeouts = openai_provider.Timeouts
-
-    def short(**given: float) -> openai_provider.Timeouts:
-        wanted = {"connect_s": 2.0, "first_token_s": PROVIDER_PATIENCE_S, "between_tokens_s": PROVIDER_PATIENCE_S}
-        return timeouts(**{**wanted, **given})
-
-    openai_provider.Timeouts = short  # type: ignore[assignment,misc]
+def shorten_open_circuits() -> None:
+    """Have a provider that failed too often be called again after LEFT_ALONE_S."""
+    defaults = Breaker.__init__.__kwdefaults__
+    assert defaults is not None
+    assert "open_s" in defaults
+    defaults["open_s"] = LEFT_ALONE_S
 
 
 def main() -> None:
@@ -102,7 +106,7 @@ def main() -> None:
     name, control = os.environ["CHAOS_NAME"], Path(os.environ["CHAOS_CONTROL"])
     _watch_writes(KillPoint(name, control, Recorder(Path(os.environ["CHAOS_HISTORY"]))))
     _say_node(control / f"{name}.node")
-    _shorten_patience()
+    shorten_open_circuits()
     if mutant := os.environ.get("CHAOS_MUTANT"):
         importlib.import_module("tests.chaos.mutants").apply(mutant)
     serve()

@@ -26,7 +26,10 @@ class Strike(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def make_plan(seed: int, profile: Profile, seconds: float) -> tuple[Strike, ...]:
-    """The faults of a run in order. Each kind comes once before any is drawn by weight."""
+    """The faults of a run in order. Each kind comes once before any is drawn by weight.
+
+    The plan of a shorter run is the beginning of that of a longer one.
+    """
     if profile.every_s is None:
         return ()
     chance = random.Random(f"plan/{seed}")

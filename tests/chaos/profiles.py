@@ -49,9 +49,11 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     quiet_s: float = 45.0
     """All must be done so long after the last fault: three runs of a turn under leases take less."""
     least_turns: int = 1
+    """That end. With fewer than one of the three figures in `seconds` a run proves nothing: it goes on (activity.py)."""
     least_hits: int = 0
-    """Fewer faults than this that hit a running turn: the run proves nothing."""
+    """Faults that hit a running turn."""
     least_kinds: int = 0
+    """Of faults. Each comes once before any comes again."""
 
 
 ALL_FAULTS: Final = {

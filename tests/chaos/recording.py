@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Collection
 from pathlib import Path
 from typing import BinaryIO, Final
@@ -20,6 +21,10 @@ class Recorder:
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._file: BinaryIO = path.open("ab")
+        self.faults: Counter[str] = Counter()
+        """How many were injected from here, by kind."""
+        self.hits = 0
+        """How many of them hit a running turn."""
 
     def write(self, entry: Entry) -> None:
         """Write one entry down."""
@@ -33,6 +38,9 @@ class Recorder:
         """A fault was injected, or (`ended`) is over. `hit`: the turns that ran where it struck, or their number."""
         turns = [] if isinstance(hit, int) else sorted(hit)
         hit_turns = hit if isinstance(hit, int) else len(turns)
+        if not ended:
+            self.faults[name] += 1
+            self.hits += hit_turns > 0
         self.write(Fault(at_ns=now_ns(), name=name, target=target, hit_turns=hit_turns, turns=turns, ended=ended))
         self.flush()
 

@@ -7,15 +7,17 @@ from pathlib import Path
 
 import msgspec
 
+from tests.chaos.activity import LONGEST, Activity, least_of
 from tests.chaos.background import background
 from tests.chaos.cast import Cast, assemble
 from tests.chaos.cluster import Cluster, cluster
 from tests.chaos.device import Device
-from tests.chaos.ending import complete_history, quiet
+from tests.chaos.ending import complete_history
 from tests.chaos.errands import Errands
 from tests.chaos.faults import Injector
 from tests.chaos.plan import make_plan
 from tests.chaos.profiles import PROFILES, Profile
+from tests.chaos.quiet import Ending
 from tests.chaos.recording import Recorder
 from tests.chaos.redis_reader import LogReader
 from tests.chaos.rolling import roll
@@ -62,7 +64,9 @@ async def _talk(options: Options, profile: Profile, cast: Cast, running: Cluster
     devices = cast.devices
     sessions: dict[str, str] = {}
     reader = LogReader(running, recorder, sessions)
-    injector = Injector(running, devices, cast.bridges, recorder, reader, make_plan(options.seed, profile, seconds))
+    plan = make_plan(options.seed, profile, seconds * LONGEST)
+    injector = Injector(running, devices, cast.bridges, recorder, reader, plan)
+    activity = Activity(least_of(profile, options.seconds), reader, recorder)
     errands = Errands(cast, running, injector, recorder, seconds)
     await errands.prepare()
     async with (
@@ -77,9 +81,9 @@ async def _talk(options: Options, profile: Profile, cast: Cast, running: Cluster
                 case "soak":
                     await watch_memory(running, seconds, options.out / "soak.json")
                 case _:
-                    await asyncio.gather(injector.run(), asyncio.sleep(seconds), errands.finished())
-        await quiet(running, cast, sessions, recorder, profile.quiet_s)
-        await complete_history(running, cast, sessions, reader, recorder, options.seed)
+                    await asyncio.gather(injector.run(activity.enough), activity.watch(seconds), errands.finished())
+        await Ending(running, cast, sessions, reader, recorder).quiet(profile.quiet_s)
+        await complete_history(running, cast, sessions, recorder, options.seed)
         recorder.flush()
         for user in cast.users:
             await user.leave()

@@ -177,6 +177,36 @@ def test_another_text_than_the_logs_is_seen(story: Story, bridges: Bridges) -> N
     assert rules(story.finish()) == {Rule.DELIVERY}
 
 
+@pytest.mark.parametrize("known", [True, False])
+def test_an_answer_before_the_first_snapshot_of_a_log_that_began_anew_is_one(
+    story: Story, bridges: Bridges, *, known: bool
+) -> None:
+    """`known`: whether anybody saw what the log began with. Where not, its text is not judged, its end is there."""
+    answer_unseen(story, bridges, known=known, content=None)
+
+    assert rules(story.finish()) == set()
+
+
+def test_another_text_of_an_answer_before_the_first_snapshot_is_seen(story: Story, bridges: Bridges) -> None:
+    answer_unseen(story, bridges, known=True, content="Kiwi-7-0 ")
+
+    assert rules(story.finish()) == {Rule.DELIVERY}
+
+
+def answer_unseen(story: Story, bridges: Bridges, *, known: bool, content: str | None) -> None:
+    """After a restart, long before, a question is answered while no device is there; its answer is delivered."""
+    story.tick(TAKEN_BACK_NS // 1_000_000)
+    story.places.clear()
+    story.begin_anew()
+    if known:
+        story.base()
+    story.tick(TAKEN_BACK_NS // 1_000_000)
+    message_id = story.answer(story.ask("ana.c7"), "ana.c7")
+    bridges.report(bridges.take(message_id, content=content), "sent")
+    story.open("ana.phone")
+    story.open("ana.laptop")
+
+
 def test_a_status_that_goes_back_is_seen(story: Story, bridges: Bridges) -> None:
     bridges.report("dlv_answer_turn_ana1", "delivered")
     bridges.report("dlv_answer_turn_ana1", "sent")

@@ -170,6 +170,18 @@ def test_a_once_tool_that_ran_twice_for_a_message_is_seen(story: Story) -> None:
     assert rules(story.finish()) == {Rule.ONCE}
 
 
+def test_an_approval_before_the_first_snapshot_of_a_log_that_began_anew_counts(story: Story) -> None:
+    story.places.clear()
+    story.begin_anew()
+    story.append("approval.resolved", approval_id="apr_1", approved=True, by="user")
+    story.open("ana.phone")
+    story.open("ana.laptop")
+    for call_id in ("call-1", "call-2", "call-3"):  # one by itself, one that the restart forgives, one approved
+        story.tool_row(call_id, "ana.c1")
+
+    assert rules(story.finish()) == set()
+
+
 def test_a_once_tool_that_completed_and_left_nothing_is_seen(story: Story) -> None:
     story.tool_row("call-1", "ana.c1")
     turn_id = story.ask("ana.c7")

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from tests.chaos.checker import Rule, judge, judge_entries
-from tests.chaos.checker_story import Story
+from tests.chaos.checker_story import USAGE, Story
 from tests.chaos.history import Entry, Fault, LogEvent, Stopped
 
 
@@ -178,18 +178,60 @@ def test_a_device_that_shows_something_else_at_the_end_is_seen(story: Story) -> 
 def test_a_device_that_did_not_come_to_the_end_is_seen(story: Story) -> None:
     behind = story.shown("ana.laptop")
     story.happen(only=("ana.phone",))
-    entries = [*story.finish(devices=("ana.phone",)), behind]
+    entries = [*story.finish(devices=("ana.phone",)), msgspec.structs.replace(behind, at_ns=story.tick())]
 
     assert rules(entries) == {Rule.AGREE}
+
+
+def test_what_is_appended_after_a_device_was_looked_at_it_need_not_show(story: Story) -> None:
+    early = [story.shown("ana.phone"), story.shown("ana.laptop")]
+    story.happen()
+
+    assert rules([*story.finish(devices=()), *early]) == set()
+
+
+def test_a_device_that_shows_more_than_the_log_held_then_is_seen(story: Story) -> None:
+    at_ns = story.at_ns
+    story.tick()
+    story.happen()
+    early = msgspec.structs.replace(story.shown("ana.laptop"), at_ns=at_ns)
+
+    assert rules([*story.finish(devices=("ana.phone",)), early]) == {Rule.AGREE}
 
 
 def test_a_device_that_stays_in_an_old_epoch_is_seen(story: Story) -> None:
     behind = story.shown("ana.laptop")
     story.places.pop("ana.laptop")
     story.begin_anew()
-    entries = [*story.finish(devices=("ana.phone",)), behind]
+    entries = [*story.finish(devices=("ana.phone",)), msgspec.structs.replace(behind, at_ns=story.tick())]
 
     assert Rule.AGREE in rules(entries)
+
+
+def test_what_lies_before_the_first_snapshot_of_a_log_that_began_anew_is_judged(story: Story) -> None:
+    story.places.clear()
+    story.begin_anew()
+    story.base()
+    turn_id = story.ask("ana.c7")
+    story.answer(turn_id, "ana.c7")
+    story.happen()
+    story.append("turn.cancelled", turn_id=turn_id, by="user", usage=USAGE)
+    story.open("ana.phone")
+    story.open("ana.laptop")
+
+    assert Rule.ONE_END in rules(story.finish())
+
+
+def test_a_log_that_began_anew_with_something_else_than_it_shows_is_seen(story: Story) -> None:
+    story.places.clear()
+    story.begin_anew()
+    *others, last = story.snapshot_frame()["messages"]
+    story.base(messages=[*others, last | {"content": "Kiwi"}])
+    story.happen()
+    story.open("ana.phone")
+    story.open("ana.laptop")
+
+    assert Rule.FOLD in rules(story.finish())
 
 
 def test_a_frame_of_another_session_is_seen(story: Story) -> None:

@@ -42,6 +42,11 @@ class User:
     _kept: set[asyncio.Task[None]] = field(default_factory=set)
     _answered: set[str] = field(default_factory=set)
 
+    @property
+    def waits(self) -> bool:
+        """Whether a command is not answered yet, or is about to be sent; of an erased session none will be."""
+        return bool(self._kept) and any(device.takes_part for device in self.devices)
+
     async def talk(self) -> None:
         """Send messages, for ever."""
         await asyncio.sleep(self.chance.uniform(0, 1.0))
