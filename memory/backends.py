@@ -14,6 +14,7 @@ from core.measurements import Measure, NoMeasure
 from core.ports import AnswerCache, Budgets, Deliveries, EventLog, Feedbacks, Outbox, SessionStore, TurnQueue
 from memory.budgets.budgets import RedisBudgets
 from memory.cache.answers import RedisAnswers
+from memory.cache.near_questions import RedisNearQuestions
 from memory.connection import Database, running
 from memory.deliveries.deliveries import LEASE_MS as DELIVERY_LEASE_MS
 from memory.deliveries.deliveries import RedisDeliveries
@@ -47,6 +48,7 @@ class Memory(msgspec.Struct, frozen=True, kw_only=True):
     flags: LiveFlags
     statuses: RedisStatusBoard
     answers: AnswerCache
+    near_questions: RedisNearQuestions
     budgets: Budgets
     database: Database
     redis_url: str
@@ -137,6 +139,7 @@ async def open_memory(
             flags=flags,
             statuses=RedisStatusBoard(database),
             answers=answers,
+            near_questions=RedisNearQuestions(database),
             budgets=budgets,
             database=database,
             redis_url=url,

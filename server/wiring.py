@@ -23,6 +23,7 @@ from agent.routing.metered import Metered
 from agent.routing.policy import load_policies
 from agent.routing.router import Router
 from agent.runner import Runner
+from agent.semantic.near_answers import NearAnswers
 from agent.settings import AgentConfig, load_agents
 from core.asyncapi import document as asyncapi
 from core.clock import Clock, SystemClock
@@ -52,6 +53,7 @@ from server.housekeeping import housekeeping
 from server.leaving import Leaving
 from server.lifeline_holder import LifelineHolder
 from server.model_statuses import ClusterStatuses, breaker_of
+from server.near import near_answers
 from server.node import Node
 from server.openapi import openapi
 from server.outbound import Transport
@@ -67,7 +69,7 @@ from server.transports.pages import Pages
 from server.transports.rest import Rest
 from server.transports.sse import EventStream
 from server.transports.websocket import WebSocketDoor
-from server.vendors import build_providers
+from server.vendors import build_embedder, build_providers
 from server.worker import Worker
 from tools import Registry
 from tools.builtin.last_values import LastValuesFile
@@ -102,6 +104,7 @@ class _Parts:
     flag_books: FlagBooks
     figures: ModelFigures
     statuses: ClusterStatuses
+    near: NearAnswers | None
 
 
 @asynccontextmanager
@@ -175,6 +178,9 @@ async def _parts(stack: AsyncExitStack, settings: Settings, extra_providers: Map
         )
         breakers[name] = Breaker(metered)
         stack.push_async_callback(provider.close)
+    embedder = build_embedder(settings)
+    if embedder is not None:
+        stack.push_async_callback(embedder.close)
     figures = ModelFigures(clock, breaker_of(breakers))
     router = Router(
         breakers,
@@ -207,6 +213,14 @@ async def _parts(stack: AsyncExitStack, settings: Settings, extra_providers: Map
         flag_books=flag_books,
         figures=figures,
         statuses=ClusterStatuses(figures, memory.statuses, clock, node_id=node_id, name=settings.node),
+        near=near_answers(
+            embedder,
+            agents,
+            questions=memory.near_questions,
+            store=memory.near_questions,
+            answers=memory.answers,
+            measure=metrics,
+        ),
     )
 
 
@@ -319,7 +333,7 @@ def _worker(parts: _Parts) -> Worker:
         reference_date=parts.today,
         on_cancel=queue.on_cancel,
         mask=mask_prompt,
-        caching=AnswerCaching(parts.memory.answers, parts.tools, parts.flags),
+        caching=AnswerCaching(parts.memory.answers, parts.tools, parts.flags, parts.near),
     )
 
     async def run_turn(turn: TakenTurn) -> None:
