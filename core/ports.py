@@ -696,6 +696,8 @@ class CacheStats(msgspec.Struct, frozen=True, kw_only=True):
     """What the cache of answers did; a turn whose answer was not looked for counts nowhere."""
 
     hits: int
+    near: int
+    """Of the hits, those of a question in other words."""
     misses: int
     hit_rate: float | None
     """Hits of all that was looked for; None where nothing was."""
