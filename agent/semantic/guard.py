@@ -4,7 +4,8 @@ Embeddings call "vendas de novembro" and "vendas de dezembro" nearly equal. So t
 it allows a few differences, and refuses every other one:
 
 - case, marks at the begin and end, greetings, politeness, what asks (`can you tell me`, `me mostre`);
-- articles, where they are no pronouns; `what was the` before what is asked for, where a time is named;
+- articles, where they are no pronouns and before no name;
+- `what was the` before what is asked for, where a time is named;
 - `in` and `of` before a time; the time at the begin instead of the end, where no clause may own it;
 - how some words are spelled: without accents, months abbreviated, numbers up to twelve in letters.
 
@@ -26,7 +27,7 @@ FORM: Final = 1
 """Counted up where meanings are made otherwise: what was kept before is then found no more."""
 LONGEST_QUESTION: Final = 400
 """In characters. What is longer holds more than a question, and is answered anew."""
-_TOKEN: Final = re.compile(r"\"[^\"]*\"|“[^”]*”|«[^»]*»|\w+(?:[.,:/'\-]\w+)*|\S")
+_TOKEN: Final = re.compile(r"\"[^\"]*\"|“[^”]*”|«[^»]*»|[.,]\d+|\w+(?:[.,:/'\-]\w+)*|\S")
 _OPENING_MARKS: Final = "¿¡"
 _ENDS: Final = frozenset(".!?…;:")
 _YEAR: Final = re.compile(r"(?:19|20)\d\d|q[1-4]")
@@ -102,18 +103,27 @@ def _lowered(shown: Sequence[str], language: Language) -> list[str]:
         low = token.casefold()
         begins = place == 0 or shown[place - 1] in _ENDS or shown[place - 1] == ","
         after = shown[place + 1] if place + 1 < len(shown) else ""
-        leads = begins and after[:1].isupper() and after.casefold() not in language.anchors  # such as `Please Ltd`
+        leads = (
+            begins and after[:1].isupper() and _spelled(after, language) not in language.anchors
+        )  # such as `Please Ltd`
         named = token[:1].isupper() and (leads or not begins) and not shouted
-        spelled = language.spellings.get(low, low)
-        if named and spelled not in language.anchors:
+        owned = low in language.articles and not shouted and after[:1].isupper()
+        owned = owned and _spelled(after, language) not in language.anchors
+        spelled = _spelled(token, language)
+        if owned or (named and spelled not in language.anchors):
             words.append(f"*{low}" if _is_common(low, language) else low)
         else:
             words.append(spelled)
     return words
 
 
+def _spelled(token: str, language: Language) -> str:
+    return language.spellings.get(token.casefold(), token.casefold())
+
+
 def _is_common(word: str, language: Language) -> bool:
-    manners = (word in phrase for phrase in (*language.openings, *language.polite, *language.anywhere))
+    phrases = (*language.openings, *language.greetings, *language.thanks, *language.anywhere)
+    manners = (word in phrase for phrase in phrases)
     known = (language.articles, language.inside, language.of, language.what, language.was, language.modifiers)
     return word in language.spellings or any(word in words for words in known) or any(manners)
 
@@ -143,10 +153,12 @@ def _stripped(words: list[str], language: Language) -> list[str]:
     for phrase in language.openings:
         if tuple(words[: len(phrase)]) == phrase and len(words) > len(phrase):
             return words[len(phrase) :]
-    for phrase in language.polite:
+    for phrase in language.greetings:
         size = len(phrase)
-        if tuple(words[:size]) == phrase and len(words) > size and _is_mark(words[size]):
+        if tuple(words[:size]) == phrase and len(words) > size and (_is_mark(words[size]) or _is_mark(phrase[-1])):
             return words[size:]
+    for phrase in language.thanks:
+        size = len(phrase)
         if tuple(words[-size:]) == phrase and len(words) > size and _is_mark(words[-size - 1]):
             return words[:-size]
     return words
@@ -175,11 +187,10 @@ def _without_question(words: list[str], language: Language) -> list[str]:
 def _without_articles(words: Sequence[str], language: Language) -> list[str]:
     left: list[str] = []
     for place, word in enumerate(words):
-        before = words[place - 1] if place else None
-        droppable = (
-            language.free_articles or before is None or before in language.before_articles or before in (",", ".")
-        )
-        if word not in language.articles or not droppable:
+        after = words[place + 1] if place + 1 < len(words) else ""
+        begins = place == 0 and after in language.measures
+        droppable = language.free_articles or begins or (place > 0 and words[place - 1] in language.before_articles)
+        if word not in language.articles or not droppable or after in language.deciding:
             left.append(word)
     return left
 
@@ -202,11 +213,14 @@ def _split_time(words: list[str], language: Language) -> tuple[tuple[str, ...], 
     if begin == len(words) or bool(begin) == (end < len(words)) or not language.binding.isdisjoint(words):
         return (), tuple(words)
     time, rest = (words[:begin], words[begin:]) if begin else (words[end:], words[:end])
-    while len(time) > 1 and time[0] in language.inside | language.articles:
+    if len(time) == 1 and begin and time[0][:1].isdecimal():  # `2000 orders` may be as many
+        return (), tuple(words)
+    loose = language.inside if language.free_articles else language.inside | language.articles
+    while len(time) > 1 and time[0] in loose and time[1] not in language.deciding:
         time = time[1:]
     if time[-1] == "'s":
         time = time[:-1]
-    owns = len(rest) > 1 and rest[-1] in language.of and rest[-2] in language.measures
+    owns = len(rest) > 1 and rest[-1] in language.of and rest[-2] in language.measures and not time[0].isdecimal()
     if owns or rest[-1] in language.inside:
         rest = rest[:-1]
     if not rest or len(rest) > _LONGEST_MOVED_PAST or _PARTICIPLE.fullmatch(rest[-1]):

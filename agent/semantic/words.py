@@ -24,15 +24,19 @@ class Language:
     """How people write without accents, abbreviate, or count up to twelve; only what is no other word."""
     openings: tuple[Phrase, ...]
     """What asks for an answer at the question's begin, and says nothing about which."""
-    polite: tuple[Phrase, ...]
-    """What may stand at the begin and the end, with a mark between: `Oi` is a company, too."""
+    greetings: tuple[Phrase, ...]
+    """What may stand at the begin, with a mark after it; `Oi` is a company, too."""
+    thanks: tuple[Phrase, ...]
+    """What may stand at the end, with a mark before it."""
     anywhere: tuple[Phrase, ...]
     """What may stand anywhere."""
     articles: frozenset[str]
     free_articles: bool
-    """Whether an article is never a pronoun: then it is dropped wherever it stands."""
+    """Whether an article is never a pronoun: then it is dropped wherever it stands, but before `deciding`."""
     before_articles: frozenset[str]
-    """After these words an article is no pronoun."""
+    """After these words an article is no pronoun, and tells no city from a feast (`para o natal`, `para natal`)."""
+    deciding: frozenset[str]
+    """Before these words an article decides: `sales in the last year` are not last year's, `mañana` is tomorrow."""
     what: frozenset[str]
     was: frozenset[str]
     """`what` and one of these at the begin are dropped where the question names its time."""
@@ -97,24 +101,13 @@ PORTUGUESE: Final = Language(
         "diga-me",
         "então",
     ),
-    polite=_phrases(
-        "oi",
-        "olá",
-        "ola",
-        "bom dia",
-        "boa tarde",
-        "boa noite",
-        "obrigado",
-        "obrigada",
-        "muito obrigado",
-        "muito obrigada",
-        "tudo bem",
-        "prosa",
-    ),
+    greetings=_phrases("oi !", "olá", "ola", "bom dia", "boa tarde", "boa noite", "tudo bem"),
+    thanks=_phrases("obrigado", "obrigada", "muito obrigado", "muito obrigada"),
     anywhere=_phrases("por favor", "por gentileza", "pfv"),
     articles=_set("o a os as"),
     free_articles=False,
-    before_articles=_set("foi foram é são será serão qual quais todos todas por para em de com entre"),
+    before_articles=_set("foi foram é são será serão qual quais todos todas"),
+    deciding=_set("manhã tarde noite dia"),
     what=_set("qual quais"),
     was=_set("foi foram"),
     bare_what=True,
@@ -154,25 +147,13 @@ ENGLISH: Final = Language(
         *_asking("", "please|", "show me|tell me|give me|let me know"),
         *_asking("", "show|display", "the"),
     ),
-    polite=_phrases(
-        "hi",
-        "hello",
-        "hey",
-        "hi there",
-        "hello there",
-        "good morning",
-        "good afternoon",
-        "good evening",
-        "thanks",
-        "thank you",
-        "thanks a lot",
-        "many thanks",
-        "prosa",
-    ),
-    anywhere=_phrases("please", "pls", "plz", "kindly"),
+    greetings=_phrases("hi", "hello", "hey", "hi there", "hello there", "good morning", "good afternoon"),
+    thanks=_phrases("thanks", "thank you", "thanks a lot", "many thanks"),
+    anywhere=_phrases("please", "pls", "plz"),
     articles=_set("the"),
     free_articles=True,
     before_articles=frozenset(),
+    deciding=_set("last next past"),
     what=_set("what"),
     was=_set("was were"),
     bare_what=False,
@@ -215,13 +196,13 @@ SPANISH: Final = Language(
         "dígame",
         "muéstreme",
     ),
-    polite=_phrases(
-        "hola", "buenos días", "buenas tardes", "buenas noches", "buenas", "gracias", "muchas gracias", "prosa"
-    ),
+    greetings=_phrases("hola", "buenos días", "buenas tardes", "buenas noches", "buenas"),
+    thanks=_phrases("gracias", "muchas gracias"),
     anywhere=_phrases("por favor", "porfa"),
     articles=_set("el la los las"),
     free_articles=False,
-    before_articles=_set("fue fueron es son será serán cuál cuáles todos todas por para en de con entre a"),
+    before_articles=_set("fue fueron es son será serán cuál cuáles todos todas"),
+    deciding=_set("mañana tarde noche día"),
     what=_set("cuál cuáles"),
     was=_set("fue fueron"),
     bare_what=False,

@@ -56,6 +56,20 @@ def test_a_question_agrees_with_itself(pair: Pair) -> None:
     assert agree(pair.one, pair.one)
 
 
+@pytest.mark.parametrize(
+    "word", ["não", "not", "no", "sem", "without", "só", "only", "7", "dezembro", "Ana", "mais", "my"]
+)
+def test_a_word_more_wherever_it_is_put_makes_another_question(word: str) -> None:
+    asked = sorted({text for pair in PAIRS for text in (pair.one, pair.other)})
+    changed = [(text, *_cut(text, place)) for text in asked for place in range(len(text.split()) + 1)]
+    assert [text for text, begin, end in changed if agree(text, f"{begin} {word} {end}")] == []
+
+
+def _cut(text: str, place: int) -> tuple[str, str]:
+    words = text.split()
+    return " ".join(words[:place]), " ".join(words[place:])
+
+
 @pytest.mark.parametrize("question", ["", "?", "Vendas", "vendas " * LONGEST_QUESTION])
 def test_of_too_little_and_too_much_nothing_is_said(question: str) -> None:
     assert not agree(question, question)
@@ -65,7 +79,7 @@ def test_of_too_little_and_too_much_nothing_is_said(question: str) -> None:
 def test_what_carries_nothing_never_is_what_decides(number: int) -> None:
     language = LANGUAGES[number]
     decides = language.binding | language.measures | language.anchors
-    single = {phrase[0] for phrase in (*language.openings, *language.polite, *language.anywhere) if len(phrase) == 1}
+    single = {phrase[0] for phrase in (*language.openings, *language.greetings, *language.anywhere) if len(phrase) == 1}
     assert not decides & (single | language.articles | language.was)
 
 
