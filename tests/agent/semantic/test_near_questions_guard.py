@@ -56,11 +56,16 @@ def test_a_question_agrees_with_itself(pair: Pair) -> None:
     assert agree(pair.one, pair.one)
 
 
-@pytest.mark.parametrize(
-    "word", ["não", "not", "no", "sem", "without", "só", "only", "7", "dezembro", "Ana", "mais", "my"]
-)
-def test_a_word_more_wherever_it_is_put_makes_another_question(word: str) -> None:
-    asked = sorted({text for pair in PAIRS for text in (pair.one, pair.other)})
+WORDS: Final = {
+    "pt": "não nem sem só mais menos 7 dezembro hoje Ana meu R$ exceto",  # `no` is `in the` there
+    "en": "no not never without only more less 7 december today Ana my $ except",
+    "es": "no ni sin solo más menos 7 diciembre hoy Ana mi € salvo",
+}
+
+
+@pytest.mark.parametrize(("language", "word"), [(each, word) for each in WORDS for word in WORDS[each].split()])
+def test_a_word_more_wherever_it_is_put_makes_another_question(language: str, word: str) -> None:
+    asked = sorted({text for pair in PAIRS if pair.language == language for text in (pair.one, pair.other)})
     changed = [(text, *_cut(text, place)) for text in asked for place in range(len(text.split()) + 1)]
     assert [text for text, begin, end in changed if agree(text, f"{begin} {word} {end}")] == []
 
