@@ -37,6 +37,7 @@ _PARTICIPLE: Final = re.compile(r".*(?:ed|[ai]d[oa]s?)|made|sold|bought|won|lost
 """What may begin a clause that the time after it belongs to: `the product launched in March`."""
 _LONGEST_MOVED_PAST: Final = 6
 """Words past which the time may stand at the other end: in a longer question it may belong to a part."""
+_IN: Final = "in"
 _FEWEST: Final = 2
 """Words that must be left: what is asked in one word alone is too little to compare."""
 
@@ -215,14 +216,18 @@ def _split_time(words: list[str], language: Language) -> tuple[tuple[str, ...], 
     time, rest = (words[:begin], words[begin:]) if begin else (words[end:], words[:end])
     if len(time) == 1 and begin and time[0][:1].isdecimal():  # `2000 orders` may be as many
         return (), tuple(words)
+    inside = begin > 0 and time[0] in language.inside
     loose = language.inside if language.free_articles else language.inside | language.articles
     while len(time) > 1 and time[0] in loose and time[1] not in language.deciding:
         time = time[1:]
     if time[-1] == "'s":
         time = time[:-1]
-    owns = len(rest) > 1 and rest[-1] in language.of and rest[-2] in language.measures and not time[0].isdecimal()
-    if owns or rest[-1] in language.inside:
+    if len(rest) > 1 and rest[-1] in language.of and rest[-2] in language.measures and not time[0].isdecimal():
         rest = rest[:-1]
+    elif len(rest) > 1 and not begin and rest[-1] in language.inside:
+        rest, inside = rest[:-1], True
+    if inside and rest[-1] not in language.measures:  # `forecasts in May` are not May's
+        time = [_IN, *time]
     if not rest or len(rest) > _LONGEST_MOVED_PAST or _PARTICIPLE.fullmatch(rest[-1]):
         return (), tuple(words)
     return tuple(time), tuple(rest)

@@ -27,15 +27,27 @@ HERE_S: Final = 300.0
 """Shorter than the 10 minutes after which an erased user is swept again."""
 PATIENCE_S: Final = 1.0
 """How long a vector is waited for: whoever waits longer is better served by the model itself."""
+PAUSE_S: Final = 10.0
+"""After a failure the vendor is left alone for so long, so that not every question waits for it."""
 
 
 class KeptVectors:
-    """An embedder with a memory. `patience_s` bounds a call of the vendor (default: 1 s)."""
+    """An embedder with a memory.
+
+    `patience_s` bounds a call of the vendor (default: 1 s); after one that failed none is made for `pause_s` (10 s).
+    """
 
     def __init__(
-        self, embedder: Embedder, store: EmbeddingStore, measure: Measure, *, patience_s: float = PATIENCE_S
+        self,
+        embedder: Embedder,
+        store: EmbeddingStore,
+        measure: Measure,
+        *,
+        patience_s: float = PATIENCE_S,
+        pause_s: float = PAUSE_S,
     ) -> None:
-        self._embedder, self._store, self._measure, self._patience_s = embedder, store, measure, patience_s
+        self._embedder, self._store, self._measure = embedder, store, measure
+        self._patience_s, self._pause_s, self._away_until_s = patience_s, pause_s, 0.0
         self._here: OrderedDict[tuple[str, str], tuple[float, bytes]] = OrderedDict()
         self._under_way: dict[tuple[str, str], asyncio.Future[bytes | None]] = {}
 
@@ -73,6 +85,9 @@ class KeptVectors:
         if vector is not None:
             self._count("cached")
             return vector
+        loop = asyncio.get_running_loop()
+        if loop.time() < self._away_until_s:
+            return None
         try:
             async with asyncio.timeout(self._patience_s):
                 made = await self._embedder.embed([text])
@@ -80,6 +95,7 @@ class KeptVectors:
             detail = error.message if isinstance(error, ProviderError) else "no answer in time"
             logger.warning("embedding.away", model=self._embedder.name, detail=detail)
             self._count("failed")
+            self._away_until_s = loop.time() + self._pause_s
             return None
         self._count("made", made.tokens)
         await self._store.keep_vector(scope.tenant, scope.user_id, digest, made.vectors[0], KEPT_S)

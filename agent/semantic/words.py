@@ -142,9 +142,9 @@ ENGLISH: Final = Language(
         "feb=february apr=april sept=september oct=october nov=november dec=december"
     ),
     openings=_phrases(
-        *_asking("can you|could you|would you|will you", "|please", "tell me|show me|give me|let me know"),
+        *_asking("can you|could you|would you|will you", "|please", "tell me|show me|give me"),
         *_asking("i", "want|need|would like|'d like", "to know|to see"),
-        *_asking("", "please|", "show me|tell me|give me|let me know"),
+        *_asking("", "please|", "show me|tell me|give me"),
         *_asking("", "show|display", "the"),
     ),
     greetings=_phrases("hi", "hello", "hey", "hi there", "hello there", "good morning", "good afternoon"),

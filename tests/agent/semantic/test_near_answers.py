@@ -232,3 +232,28 @@ async def test_no_vector_is_shared_between_tenants(bench: Bench) -> None:
     await vectors.of(ANA, "a")
     await vectors.of(CacheScope(tenant="other", user_id="ana"), "a")
     assert embedder.asked == ["a", "a"]
+
+
+@pytest.mark.parametrize(("pause_s", "asked"), [(60.0, ["a"]), (0.0, ["a", "b"])], ids=["meanwhile", "afterwards"])
+async def test_after_a_failure_the_vendor_is_left_alone_for_a_while(
+    bench: Bench, pause_s: float, asked: list[str]
+) -> None:
+    embedder = TestEmbedder()
+    embedder.fault = ProviderError("no", retryable=False)
+    vectors = KeptVectors(embedder, Questions(), bench.measured, pause_s=pause_s)
+    assert [await vectors.of(ANA, "a"), await vectors.of(ANA, "b")] == [None, None]
+    assert embedder.asked == asked
+
+
+async def test_vectors_in_the_process_are_bounded_and_the_oldest_go(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("agent.semantic.vectors.HERE", 2)
+    embedder, store = TestEmbedder(), Questions()
+    vectors = KeptVectors(embedder, store, bench.measured)
+    for text in ("a", "b", "c"):
+        await vectors.of(ANA, text)
+    store.vectors.clear()
+    for text in ("c", "b", "a"):
+        await vectors.of(ANA, text)
+    assert embedder.asked == ["a", "b", "c", "a"]
