@@ -16,7 +16,7 @@ import hashlib
 import unicodedata
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import msgspec
 from loguru import logger
@@ -24,13 +24,15 @@ from loguru import logger
 from agent.loop import Finish
 from agent.routing.route import Route
 from agent.run import Run
-from agent.semantic.near_answers import NearAnswers, NearTurn
 from agent.settings import AgentConfig, CacheSettings
 from core.errors import BackendError, ToolError
 from core.messages import ModelMessage, UserMessage
 from core.models import CallBegan, ModelFinished, ModelRequest, RoutedEvent, TextDelta, Usage, UsageReported
 from core.ports import AnswerCache, CachedAnswer, CacheScope, Flags, RoutedProvider, Tools
 from core.turns import TakenTurn, ToolReturned
+
+if TYPE_CHECKING:
+    from agent.semantic.near_answers import NearAnswers, NearTurn
 
 _FORM: Final = 1
 """Counted up where the digest is made otherwise: what was kept before is then found no more."""

@@ -1,15 +1,20 @@
-"""Questions in other words: built where EMBEDDINGS_MODEL is set, asked for at the start where an agent wants it."""
+"""Questions in other words: built where EMBEDDINGS_MODEL is set, asked for at the start where an agent wants it.
+
+The modules behind are loaded only then: their words and patterns cost a start some milliseconds.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
-from agent.semantic.near_answers import NearAnswers
-from agent.semantic.vectors import KeptVectors
 from agent.settings import AgentConfig
 from core.errors import SettingsError
 from core.measurements import Measure
 from core.ports import AnswerCache, Embedder, EmbeddingStore, NearQuestions
+
+if TYPE_CHECKING:
+    from agent.semantic.near_answers import NearAnswers
 
 
 def near_answers(
@@ -31,4 +36,7 @@ def near_answers(
                 wanted = "set EMBEDDINGS_MODEL, such as openai:text-embedding-3-small, or take it out"
                 raise SettingsError(f"The agent {agent.name!r} has cache.semantic, which needs vectors: {wanted}.")
         return None
+    from agent.semantic.near_answers import NearAnswers
+    from agent.semantic.vectors import KeptVectors
+
     return NearAnswers(questions, answers, KeptVectors(embedder, store, measure))

@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 from sqlalchemy.exc import SQLAlchemyError
@@ -23,7 +23,6 @@ from agent.routing.metered import Metered
 from agent.routing.policy import load_policies
 from agent.routing.router import Router
 from agent.runner import Runner
-from agent.semantic.near_answers import NearAnswers
 from agent.settings import AgentConfig, load_agents
 from core.asyncapi import document as asyncapi
 from core.clock import Clock, SystemClock
@@ -75,6 +74,9 @@ from tools import Registry
 from tools.builtin.last_values import LastValuesFile
 from tools.builtin.market import Market, MarketSettings
 from tools.builtin.sales import SalesTools, create_sales_engine, holds_demo, load_sales
+
+if TYPE_CHECKING:
+    from agent.semantic.near_answers import NearAnswers
 
 VERSION: Final = "0.1.0"
 DEMO_TODAY: Final = date(2017, 12, 31)
