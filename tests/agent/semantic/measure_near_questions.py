@@ -46,9 +46,13 @@ async def nearness() -> dict[Pair, float]:
 def main() -> None:
     """Print a line a threshold: of how many pairs each kind would be answered alike, without and with the guard."""
     near = asyncio.run(nearness())
-    lines = [f"{'threshold':>9} {'must not hit':>20} {'may hit':>20}"]
-    for threshold in THRESHOLDS:
-        lines.append(f"{threshold:9.2f}{_kind(near, threshold, may_hit=False)}{_kind(near, threshold, may_hit=True)}")
+    lines = [
+        f"{'threshold':>9} {'must not hit':>20} {'may hit':>20}",
+        *(
+            f"{threshold:9.2f}{_kind(near, threshold, may_hit=False)}{_kind(near, threshold, may_hit=True)}"
+            for threshold in THRESHOLDS
+        ),
+    ]
     began = time.perf_counter()
     for pair in PAIRS:
         meaning(pair.one)
