@@ -5,7 +5,8 @@
 
 What an answer depends on is its digest: the request as it is built (instructions with their date, history, question,
 tools, models), the version of the tools' data, and whose question it is. While a question is being answered here, the
-same one waits for that answer instead of asking a model a second time.
+same one waits for that answer instead of asking a model a second time. Where the agent opts in, a question in other
+words is looked for next (`semantic/near_answers.py`).
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import hashlib
 import unicodedata
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing, asynccontextmanager
-from typing import Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import msgspec
 from loguru import logger
@@ -41,6 +42,9 @@ from core.models import (
 from core.ports import AnswerCache, CachedAnswer, CacheScope, Flags, RoutedProvider, Tools
 from core.turns import TakenTurn, ToolReturned
 
+if TYPE_CHECKING:
+    from agent.semantic.near_answers import NearAnswers, NearTurn
+
 _FORM: Final = 2
 """Counted up where the digest is made otherwise: what was kept before is then found no more."""
 _OWN: Final = "own"
@@ -58,8 +62,10 @@ class AnswerCaching:
     The flag `cache` switches it off, for whom it says.
     """
 
-    def __init__(self, cache: AnswerCache, tools: Tools, flags: Flags | None = None) -> None:
-        self.cache, self.tools, self._flags = cache, tools, flags
+    def __init__(
+        self, cache: AnswerCache, tools: Tools, flags: Flags | None = None, near: NearAnswers | None = None
+    ) -> None:
+        self.cache, self.tools, self.near, self._flags = cache, tools, near, flags
         self.answering: dict[tuple[CacheScope, str], asyncio.Future[_Given]] = {}
 
     def turn(self, turn: TakenTurn, agent: AgentConfig, route: Route) -> TurnCache | None:
@@ -99,7 +105,8 @@ class TurnCache:
         self._digest = ""
         self._generation: str | None = None
         self._mine: asyncio.Future[_Given] | None = None
-        self.state: Literal["hit", "miss"] | None = None
+        self._near: NearTurn | None = None
+        self.state: Literal["hit", "near", "miss"] | None = None
         self.saved_microusd = 0
 
     def around(self, inner: RoutedProvider) -> RoutedProvider:
@@ -111,28 +118,42 @@ class TurnCache:
         try:
             version = await self._shared.tools.data_version(spec.name for spec in request.tools if spec.cacheable)
             self._digest = digest_of(request, self._models, version)
-            answer = await self._find()
+            self._near = self._near_turn(request, version)
+            answer, is_near = await self._find()
         except (BackendError, ToolError) as error:
             logger.warning("cache.away", detail=error.message)
             self._give(_OWN)
             return None
-        self.state = "hit" if answer is not None else "miss"
+        self.state = "miss" if answer is None else "near" if is_near else "hit"
         if answer is not None:
             self.saved_microusd = answer.cost_microusd
         return answer
 
-    async def _find(self) -> CachedAnswer | None:
-        answering, key = self._shared.answering, (self._scope, self._digest)
+    async def _find(self) -> tuple[CachedAnswer | None, bool]:
+        """The answer, and whether it was given to a question in other words."""
+        answering, key, is_near = self._shared.answering, (self._scope, self._digest), False
         while (under_way := answering.get(key)) is not None:
             given = await asyncio.shield(under_way)
             if given is not None:
-                return None if given == _OWN else given
+                return (None if given == _OWN else given), False
         self._mine = answering[key] = asyncio.get_running_loop().create_future()
         found = await self._shared.cache.get(self._scope, self._digest)
-        self._generation = found.generation
-        if found.answer is not None:
-            self._give(found.answer)
-        return found.answer
+        self._generation, answer = found.generation, found.answer
+        if answer is None and self._near is not None:
+            answer = await self._near.find()
+            is_near = answer is not None
+        if answer is not None:
+            self._give(answer)
+        return answer, is_near
+
+    def _near_turn(self, request: ModelRequest, version: str) -> NearTurn | None:
+        asked = request.messages[-1]
+        if self._shared.near is None or self._settings.semantic is None or not isinstance(asked, UserMessage):
+            return None
+        rest = msgspec.structs.replace(asked, content="")
+        others = msgspec.structs.replace(request, messages=(*request.messages[:-1], rest))
+        digest = digest_of(others, self._models, version)
+        return self._shared.near.turn(self._scope, self._settings, asked.content, digest)
 
     async def watch(
         self, events: AsyncIterator[RoutedEvent], tools: Sequence[ToolSpec]
@@ -164,6 +185,9 @@ class TurnCache:
             await self._shared.cache.put(self._scope, self._digest, answer, self._settings.ttl_s, self._generation)
         except BackendError as error:
             logger.warning("cache.away", detail=error.message)
+            return
+        if self._near is not None:
+            await self._near.keep(self._digest, self._settings.ttl_s)
 
     def leave(self) -> None:
         """The run is over, however: who waits for its answer waits no longer."""

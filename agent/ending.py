@@ -69,7 +69,7 @@ def _turn_end(run: Run, finish: Finish, by: CancelledBy) -> TurnEnd:
                 ttft_ms=ttft_ms(run),
                 model=model if named else None,
                 provider=provider if named else None,
-                from_cache=run.cache is not None and run.cache.state == "hit",
+                from_cache=run.cache is not None and run.cache.state in ("hit", "near"),
                 steps=len(run.model_calls),
                 tools=tuple(use.name for use in tool_uses(run)),
             )

@@ -27,7 +27,7 @@ ChooseModels = Callable[[TakenTurn, AgentConfig], Awaitable[Route]]
 class CachingTurn(Protocol):
     """A turn's way past the cache of answers: what a run knows of `agent/answer_cache.py`, which knows runs."""
 
-    state: Literal["hit", "miss"] | None
+    state: Literal["hit", "near", "miss"] | None
     saved_microusd: int
 
     def around(self, inner: RoutedProvider) -> RoutedProvider:

@@ -33,6 +33,16 @@ class PromptRef(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     version: int
 
 
+class SemanticSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Whether an answer is also given to a question in other words, where the guard (`semantic/guard.py`) has no doubt.
+
+    The server needs EMBEDDINGS_MODEL for it.
+    """
+
+    threshold: float
+    """How near the questions must be: the cosine of their vectors, above 0.5, at most 1."""
+
+
 class CacheSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Whether an agent's answers are given again.
 
@@ -44,6 +54,8 @@ class CacheSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     """For how long, in seconds."""
     public: bool = False
     """An answer to one user may be given to every user of the tenant: nothing in it is about who asked."""
+    semantic: SemanticSettings | None = None
+    """None: only the same question is answered again."""
 
 
 class AgentConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -104,6 +116,10 @@ def parse_agent(text: str, *, source: str) -> AgentConfig:
         raise SettingsError(f"{source}: approval_timeout_s is {agent.approval_timeout_s:g}, {wanted}")
     if agent.cache is not None and not 1 <= agent.cache.ttl_s <= LONGEST_CACHED_S:
         raise SettingsError(f"{source}: cache.ttl_s is {agent.cache.ttl_s:g}, 1 to {LONGEST_CACHED_S} is wanted")
+    semantic = agent.cache.semantic if agent.cache is not None else None
+    if semantic is not None and not 0.5 < semantic.threshold <= 1:
+        wanted = "more than 0.5 and at most 1 is wanted"
+        raise SettingsError(f"{source}: cache.semantic.threshold is {semantic.threshold:g}, {wanted}")
     for name in agent.approvals:
         if not _may_call(agent, name):
             raise SettingsError(f"{source}: approvals names {name!r}, which is none of its tools")

@@ -82,6 +82,14 @@ class BudgetRefused(msgspec.Struct, frozen=True, kw_only=True):
     only_held: bool
 
 
+class TextEmbedded(msgspec.Struct, frozen=True, kw_only=True):
+    """A vector of a text was wanted; `outcome`: `made`, `cached` or `failed`; `tokens`: what the vendor read."""
+
+    model: str
+    outcome: str
+    tokens: int = 0
+
+
 Measurement = (
     TurnEnded
     | ToolRan
@@ -93,6 +101,7 @@ Measurement = (
     | OutboxRecorded
     | BudgetWarned
     | BudgetRefused
+    | TextEmbedded
 )
 
 

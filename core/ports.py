@@ -185,6 +185,65 @@ class AnswerCache(Protocol):
         ...
 
 
+class Embedded(msgspec.Struct, frozen=True, kw_only=True):
+    """Vectors of texts, in their order, and the tokens that were read for them (0: the vendor does not say)."""
+
+    vectors: tuple[bytes, ...]
+    """Each a vector of length 1, as floats of 32 bits, little-endian."""
+    tokens: int = 0
+
+
+class Embedder(Protocol):
+    """Somebody who makes vectors of texts: near in direction where the texts are near in meaning."""
+
+    name: str
+    """`provider:model`."""
+    dimensions: int
+    """Numbers in each vector that it asks for; 0: as many as the model gives."""
+
+    async def embed(self, texts: Sequence[str]) -> Embedded:
+        """The texts' vectors, by as few calls as the vendor allows. Raises ProviderError; never tries again."""
+        ...
+
+    async def close(self) -> None:
+        """Free what it holds."""
+        ...
+
+
+class EmbeddingStore(Protocol):
+    """Vectors by the digest of what they were made of. Raises BackendError where it is away."""
+
+    async def vector(self, tenant: str, digest: str) -> bytes | None:
+        """The vector of that digest, where there is one that has not expired."""
+        ...
+
+    async def keep_vector(self, tenant: str, user_id: str, digest: str, vector: bytes, ttl_s: float) -> None:
+        """Keep a vector for `ttl_s` seconds, or until this user is forgotten: it was made of their words."""
+        ...
+
+
+class NearQuestion(msgspec.Struct, frozen=True, kw_only=True):
+    """A question that was answered: the vector of its words, and the digest under which its answer is kept."""
+
+    vector: bytes
+    digest: str
+
+
+class NearQuestions(Protocol):
+    """Answered questions that ask for the same in other words, by the digest of all that they share: a bucket.
+
+    Raises BackendError where it is away. `AnswerCache.clear` and `forget` of the same adapter hold for these, too.
+    """
+
+    async def near(self, scope: CacheScope, bucket: str) -> Sequence[NearQuestion]:
+        """The bucket's questions that have not expired, at most 16."""
+        ...
+
+    async def keep_near(self, scope: CacheScope, bucket: str, question: NearQuestion, ttl_s: float) -> None:
+        """Keep a question for `ttl_s` seconds, or until 16 newer ones are there."""
+        ...
+
+
 class Pricing(Protocol):
     """What tokens cost."""
 
@@ -669,6 +728,8 @@ class CacheStats(msgspec.Struct, frozen=True, kw_only=True):
     """What the cache of answers did; a turn whose answer was not looked for counts nowhere."""
 
     hits: int
+    near: int
+    """Of the hits, those of a question in other words."""
     misses: int
     hit_rate: float | None
     """Hits of all that was looked for; None where nothing was."""

@@ -234,8 +234,9 @@ class TurnRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, 
     experiment: str | None = None
     variant: str | None = None
     """The experiment and its variant that the turn was part of: the exposure."""
-    cache: Literal["hit", "miss"] | None = None
-    """Whether the answer was known already; None: it was not looked for."""
+    cache: Literal["hit", "near", "miss"] | None = None
+    """Whether the answer was known already, to this question or (`near`) to one in other words; None: it was not
+    looked for."""
     saved_microusd: int = 0
     """With a hit, what the answer cost when it was made."""
     trace_id: str | None = None

@@ -15,6 +15,7 @@ from core.ports import AnswerCache, Budgets, Deliveries, EventLog, Feedbacks, Ou
 from memory.budgets.budgets import RedisBudgets
 from memory.budgets.days import Days
 from memory.cache.answers import RedisAnswers
+from memory.cache.near_questions import RedisNearQuestions
 from memory.connection import Database, running
 from memory.deliveries.deliveries import LEASE_MS as DELIVERY_LEASE_MS
 from memory.deliveries.deliveries import RedisDeliveries
@@ -48,6 +49,7 @@ class Memory(msgspec.Struct, frozen=True, kw_only=True):
     flags: LiveFlags
     statuses: RedisStatusBoard
     answers: AnswerCache
+    near_questions: RedisNearQuestions
     budgets: Budgets
     database: Database
     redis_url: str
@@ -138,6 +140,7 @@ async def open_memory(
             flags=flags,
             statuses=RedisStatusBoard(database),
             answers=answers,
+            near_questions=RedisNearQuestions(database),
             budgets=budgets,
             database=database,
             redis_url=url,

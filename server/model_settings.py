@@ -84,6 +84,17 @@ class ModelSettings(BaseSettings):
         description="Context with which Ollama loads a model (`num_ctx`). Its own default may be 4096, too short for "
         "instructions, tools, history and answer; more takes more memory.",
     )
+    embeddings_model: str | None = Field(
+        None,
+        description="`provider:model` that tells how near questions are, for agents with `cache.semantic`: of "
+        "`openai`, `ollama` or a server of `LLM_PROVIDERS`, such as `openai:text-embedding-3-small`.",
+    )
+    embeddings_dimensions: int | None = Field(
+        None,
+        ge=16,
+        le=4096,
+        description="Numbers in a vector, for models that can be asked for fewer. Unset: as many as the model gives.",
+    )
     llm_connect_s: float = Field(5.0, gt=0, le=60, description="Seconds in which a vendor must take a connection.")
     llm_first_token_s: float = Field(
         45.0,
@@ -129,8 +140,18 @@ class ModelSettings(BaseSettings):
             raise ValueError("write a host and port such as 127.0.0.1:11434, or an address that begins with http://")
         return value
 
+    @field_validator("embeddings_model")
+    @classmethod
+    def _embeddings_are_whole(cls, value: str | None) -> str | None:
+        provider, colon, model = (value or "").partition(":")
+        if value is not None and not (provider and colon and model):
+            raise ValueError("write provider:model, such as openai:text-embedding-3-small")
+        return value
+
     @field_validator(
         "llm_model",
+        "embeddings_model",
+        "embeddings_dimensions",
         "openai_api_key",
         "openai_base_url",
         "gemini_api_key",

@@ -7,20 +7,23 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 from loguru import logger
 from pydantic import SecretStr
 
+from core.errors import SettingsError
 from core.ids import Ids
-from core.ports import Provider
+from core.ports import Embedder, Provider
 from server.model_settings import CompatibleServer, ModelSettings, ollama_url
 from server.settings import is_loopback
 
 if TYPE_CHECKING:
     from agent.providers.http import Timeouts
 
+_NOBODY_PAYS: Final = {"organization": "", "project": ""}
+"""Who pays at OpenAI is nothing to others."""
 Builder = Callable[[ModelSettings, "Timeouts"], Provider]
 
 
@@ -36,6 +39,36 @@ def build_providers(settings: ModelSettings, ids: Ids) -> dict[str, Provider]:
         timeouts = _timeouts(settings)
         providers |= {name: build(settings, timeouts) for name, build in builders.items()}
     return providers
+
+
+def build_embedder(settings: ModelSettings) -> Embedder | None:
+    """Who makes vectors of questions; None where EMBEDDINGS_MODEL is unset. Raises SettingsError."""
+    if settings.embeddings_model is None:
+        return None
+    provider, _, model = settings.embeddings_model.partition(":")
+    if provider in settings.missing:
+        raise SettingsError(f"EMBEDDINGS_MODEL: the provider {provider!r} is not set up; {settings.missing[provider]}.")
+    places = {server.name: _place(server) for server in settings.llm_providers}
+    places["openai"] = {"api_key": _secret(settings.openai_api_key), **_address(settings.openai_base_url)}
+    places["ollama"] = {"api_key": "", "base_url": f"{ollama_url(settings.ollama_host)}/v1", **_NOBODY_PAYS}
+    if provider not in places:
+        known = ", ".join(sorted(places))
+        raise SettingsError(
+            f"EMBEDDINGS_MODEL: the provider {provider!r} makes no vectors here; choose one of {known}."
+        )
+    from agent.providers.embeddings import OpenAIEmbedder
+
+    return OpenAIEmbedder(
+        model=model,
+        provider=provider,
+        dimensions=settings.embeddings_dimensions or 0,
+        timeouts=_timeouts(settings),
+        **places[provider],
+    )
+
+
+def _place(server: CompatibleServer) -> dict[str, Any]:
+    return {"api_key": _secret(server.api_key), "base_url": server.base_url, **_NOBODY_PAYS}
 
 
 def _timeouts(settings: ModelSettings) -> Timeouts:
@@ -99,8 +132,7 @@ def _compatible(server: CompatibleServer, _: ModelSettings, timeouts: Timeouts) 
         base_url=server.base_url,
         name=server.name,
         timeouts=timeouts,
-        organization="",  # who pays at OpenAI is nothing to them
-        project="",
+        **_NOBODY_PAYS,
     )
 
 

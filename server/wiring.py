@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 from sqlalchemy.exc import SQLAlchemyError
@@ -52,6 +52,7 @@ from server.housekeeping import housekeeping
 from server.leaving import Leaving
 from server.lifeline_holder import LifelineHolder
 from server.model_statuses import ClusterStatuses, breaker_of
+from server.near import near_answers
 from server.node import Node
 from server.openapi import openapi
 from server.outbound import Transport
@@ -67,12 +68,15 @@ from server.transports.pages import Pages
 from server.transports.rest import Rest
 from server.transports.sse import EventStream
 from server.transports.websocket import WebSocketDoor
-from server.vendors import build_providers
+from server.vendors import build_embedder, build_providers
 from server.worker import Worker
 from tools import Registry
 from tools.builtin.last_values import LastValuesFile
 from tools.builtin.market import Market, MarketSettings
 from tools.builtin.sales import SalesTools, create_sales_engine, holds_demo, load_sales
+
+if TYPE_CHECKING:
+    from agent.semantic.near_answers import NearAnswers
 
 VERSION: Final = "0.1.0"
 DEMO_TODAY: Final = date(2017, 12, 31)
@@ -103,6 +107,7 @@ class _Parts:
     flag_books: FlagBooks
     figures: ModelFigures
     statuses: ClusterStatuses
+    near: NearAnswers | None
 
 
 @asynccontextmanager
@@ -178,6 +183,9 @@ async def _parts(stack: AsyncExitStack, settings: Settings, extra_providers: Map
         )
         breakers[name] = Breaker(metered)
         stack.push_async_callback(metered.close)  # what ended last is settled first, while Redis is still there
+    embedder = build_embedder(settings)
+    if embedder is not None:
+        stack.push_async_callback(embedder.close)
     figures = ModelFigures(clock, breaker_of(breakers))
     router = Router(
         breakers,
@@ -211,6 +219,14 @@ async def _parts(stack: AsyncExitStack, settings: Settings, extra_providers: Map
         flag_books=flag_books,
         figures=figures,
         statuses=ClusterStatuses(figures, memory.statuses, clock, node_id=node_id, name=settings.node),
+        near=near_answers(
+            embedder,
+            agents,
+            questions=memory.near_questions,
+            store=memory.near_questions,
+            answers=memory.answers,
+            measure=metrics,
+        ),
     )
 
 
@@ -324,7 +340,7 @@ def _worker(parts: _Parts) -> Worker:
         reference_date=parts.today,
         on_cancel=queue.on_cancel,
         mask=mask_prompt,
-        caching=AnswerCaching(parts.memory.answers, parts.tools, parts.flags),
+        caching=AnswerCaching(parts.memory.answers, parts.tools, parts.flags, parts.near),
     )
 
     async def run_turn(turn: TakenTurn) -> None:

@@ -29,7 +29,7 @@ class RedisAnswers:
 
     async def get(self, scope: CacheScope, digest: str) -> CacheLookup:
         """One command."""
-        reply = await self._call(CACHE_GET, scope.tenant, _name(scope, digest))
+        reply = await self._call(CACHE_GET, scope.tenant, whose(scope, digest))
         generation, kept = reply[3].decode(), reply[2]
         try:
             return CacheLookup(answer=_ANSWER.decode(kept) if kept else None, generation=generation)
@@ -44,7 +44,7 @@ class RedisAnswers:
         await self._call(
             CACHE_PUT,
             scope.tenant,
-            _name(scope, digest),
+            whose(scope, digest),
             JSON.encode(answer),
             round(ttl_s * 1000),
             user_key(scope.tenant, scope.user_id),
@@ -63,6 +63,7 @@ class RedisAnswers:
         return await self._database.call(script, self._database.keys.of(tenant), tenant, *arguments)
 
 
-def _name(scope: CacheScope, digest: str) -> str:
-    whose = [scope.tenant] if scope.shared else [scope.tenant, scope.user_id]
-    return sha256(msgspec.json.encode([whose, digest])).hexdigest()
+def whose(scope: CacheScope, digest: str) -> str:
+    """The name of what has this digest and is given to those of `scope` only."""
+    owner = [scope.tenant] if scope.shared else [scope.tenant, scope.user_id]
+    return sha256(msgspec.json.encode([owner, digest])).hexdigest()

@@ -36,8 +36,10 @@
 --   erasures     ZSET    users with such sessions, by the first of those times in ms
 --   mst          HASH    `<when in ms> <how its models do>` by node; only in partition 0, for a minute
 --   ca:<digest>:<generation> STRING  an answer that may be given again
---   cg:<tenant>  STRING  how often the tenant's answers were cleared   cu:<user>   ZSET the keys of the answers to
---                        a user's questions, by when they expire in ms
+--   cn:<digest>:<generation> HASH    answered questions with their vectors, by the digest of the question
+--   cz:<digest>:<generation> ZSET    when those expire in ms     ce:<digest> STRING the vector of a text
+--   cg:<tenant>  STRING  how often the tenant's answers were cleared   cu:<user>   ZSET what a user's
+--                        questions left, by when it expires in ms: keys of answers and vectors, and `<cn key> <field>`
 --   and those of `deliveries.lua`, `budgets.lua` and `flags.lua`
 -- Channels: ch:<session>, control, node:<node>, flags.
 local TAG = KEYS[1]

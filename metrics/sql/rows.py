@@ -22,6 +22,7 @@ _SAME_IN_TURNS = (
     "cost_microusd", "ttft_ms", "duration_ms", "accepted_ms", "ended_ms", "attempts", "context_size", "retry_of",
     "route", "experiment", "variant", "cache", "saved_microusd", "trace_id",
 )  # fmt: skip
+_LOOKED_UP = ("hit", "near", "miss")
 _SAME_IN_STEPS = (
     "step", "provider", "model", "cost_microusd", "duration_ms", "ttft_ms", "finish_reason", "estimated", "priced",
 )  # fmt: skip
@@ -82,12 +83,14 @@ def answer_id(record: TurnRecord) -> str | None:
 def cache_stats(looked_up: Iterable[Row]) -> CacheStats:
     """The cache's figures, of rows (cache, turns, saved_microusd)."""
     by_result = {row["cache"]: row for row in looked_up}
-    hits, misses = (int(by_result[name]["turns"]) if name in by_result else 0 for name in ("hit", "miss"))
+    same, near, misses = (int(by_result[name]["turns"]) if name in by_result else 0 for name in _LOOKED_UP)
+    hits = same + near
     return CacheStats(
         hits=hits,
+        near=near,
         misses=misses,
         hit_rate=hits / (hits + misses) if hits + misses else None,
-        saved_microusd=int(by_result["hit"]["saved_microusd"]) if hits else 0,
+        saved_microusd=sum(int(by_result[name]["saved_microusd"]) for name in ("hit", "near") if name in by_result),
     )
 
 

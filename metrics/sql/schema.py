@@ -126,7 +126,7 @@ turns: Final = Table(
     Column("route", Text, comment="why these models: caller, flag:model, experiment:..., policy:..., agent, default"),
     Column("experiment", Text),
     Column("variant", Text),
-    Column("cache", Text, comment="hit or miss; null: the answer was not looked for"),
+    Column("cache", Text, comment="hit, near (a question in other words) or miss; null: not looked for"),
     _count("saved_microusd"),
     Column("retry_of", Text, index=True),
     Column("answer_id", Text, comment="the assistant's message, else the turn itself; null: it never began"),

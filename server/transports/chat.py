@@ -264,7 +264,7 @@ def _result(status: TurnStatus, record: TurnRecord, time_ms: int) -> ChatAnswer:
         cost_usd=record.cost_microusd / 1_000_000,
         time_ms=time_ms,
         tools_called=tuple(tool.name for tool in record.tools),
-        cached=record.cache == "hit",
+        cached=record.cache in ("hit", "near"),
     )
 
 

@@ -18,6 +18,7 @@ from core.measurements import (
     ModelAnswered,
     OutboxRecorded,
     RunningTurnsChanged,
+    TextEmbedded,
     ToolRan,
     TurnEnded,
     TurnRejected,
@@ -71,6 +72,7 @@ def one_of_each(make_turn) -> list[Measurement]:
         OutboxRecorded(records=5, waiting=6),
         BudgetWarned(kind="tenant", percent=80),
         BudgetRefused(kind="user", only_held=True),
+        TextEmbedded(model="openai:text-embedding-3-small", outcome="made", tokens=9),
     ]
 
 

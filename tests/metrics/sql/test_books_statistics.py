@@ -37,8 +37,8 @@ def _turns(draw: st.DrawFn) -> list[TurnRecord]:
             duration_ms=draw(_numbers),
             accepted_ms=1,
             ended_ms=draw(st.integers(min_value=1, max_value=20)),
-            cache=(cache := draw(st.sampled_from([None, "hit", "miss"]))),
-            saved_microusd=draw(_numbers) if cache == "hit" else 0,
+            cache=(cache := draw(st.sampled_from([None, "hit", "near", "miss"]))),
+            saved_microusd=draw(_numbers) if cache in ("hit", "near") else 0,
         )
         for number, user in enumerate(draw(st.lists(st.sampled_from(["ana", "bia", "caio", "davi"]), max_size=30)))
     ]
@@ -64,9 +64,10 @@ def _expected(turns: list[TurnRecord], limit: int) -> Stats:
 def _expected_cache(turns: list[TurnRecord]) -> CacheStats:
     looked = [turn.cache for turn in turns if turn.cache is not None]
     return CacheStats(
-        hits=looked.count("hit"),
+        hits=len(looked) - looked.count("miss"),
+        near=looked.count("near"),
         misses=looked.count("miss"),
-        hit_rate=looked.count("hit") / len(looked) if looked else None,
+        hit_rate=(len(looked) - looked.count("miss")) / len(looked) if looked else None,
         saved_microusd=sum(turn.saved_microusd for turn in turns),
     )
 
