@@ -56,6 +56,11 @@ def test_nobody_gets_a_variant_without_weight() -> None:
     assert set(dealt(experiment(a=1, b=0)).values()) == {"a"}
 
 
+def test_an_experiment_has_a_name() -> None:
+    with pytest.raises(ValueError, match="needs a name"):
+        Experiment(name="", variants=(Variant(name="a"),))
+
+
 @pytest.mark.parametrize(
     ("variants", "words"),
     [

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from core.errors import UserError
-from core.flag_catalog import VALUE_DEPTH, check_edit, flag_catalog
+from core.flag_catalog import DESCRIPTION_CHARACTERS, VALUE_DEPTH, check_edit, flag_catalog
 from core.flags import Condition, FlagEdit, Rule
 
 
@@ -100,6 +100,12 @@ def test_rules_that_do_not_work_out_are_refused(rules: tuple[Rule, ...], says: s
         check_edit(CATALOG, FlagEdit(key="tier", rules=rules))
 
     assert says in refused.value.message
+
+
+def test_a_description_has_a_most() -> None:
+    check_edit(CATALOG, FlagEdit(key="tier", value="pro", description="x" * DESCRIPTION_CHARACTERS))
+    with pytest.raises(UserError, match="description: at most"):
+        check_edit(CATALOG, FlagEdit(key="tier", value="pro", description="x" * (DESCRIPTION_CHARACTERS + 1)))
 
 
 @pytest.mark.parametrize("known", CATALOG.values(), ids=lambda known: known.key)
