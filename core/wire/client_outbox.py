@@ -23,6 +23,9 @@ class _Kept(msgspec.Struct, kw_only=True):
     """The connection on which it was last sent."""
     since_s: float
     answered: bool = False
+    doubtful: bool = False
+    """It was lost with an epoch and sent again: an answer to it may be that of the first sending, on its way since
+    before the loss. Until a snapshot shows the message, it is sent on each new connection; the server knows its cid."""
 
 
 class CommandOutbox:
@@ -46,16 +49,25 @@ class CommandOutbox:
         return True
 
     def unsent(self, key: str | None, connection: int, now_s: float) -> list[Command]:
-        """What is not answered and was not sent on this connection; counted as sent from now on."""
-        due = [kept for kept in self._of(key) if not kept.answered and kept.connection != connection]
-        return _mark_sent(due, connection, now_s)
+        """What is not answered for certain and was not sent on this connection; counted as sent from now on."""
+        open_ones = (kept for kept in self._of(key) if kept.doubtful or not kept.answered)
+        return _mark_sent([kept for kept in open_ones if kept.connection != connection], connection, now_s)
+
+    def shown(self, key: str, known: Collection[str | None]) -> None:
+        """A snapshot shows these: there is no doubt about them."""
+        for kept in self._of(key):
+            if kept.command.cid in known:
+                kept.doubtful = False
 
     def lost(self, key: str, known: Collection[str | None], connection: int, now_s: float) -> list[Command]:
         """Messages that were sent and that a log of a new epoch does not know; their answer is waited for again."""
         self.forget(now_s)
         sent = (kept for kept in self._of(key) if kept.connection is not None)
         messages = (kept for kept in sent if isinstance(kept.command, MessageSend))
-        return _mark_sent([kept for kept in messages if kept.command.cid not in known], connection, now_s)
+        gone = [kept for kept in messages if kept.command.cid not in known]
+        for kept in gone:
+            kept.doubtful = True
+        return _mark_sent(gone, connection, now_s)
 
     def forget(self, now_s: float) -> None:
         """Drop what was answered over 60 s ago."""

@@ -217,6 +217,7 @@ class ClientSide:
             case Snapshot():
                 other_epoch = cursor.replace(frame)
                 known = {message.re for message in frame.messages}
+                self._outbox.shown(key, known)
                 lost = self._outbox.lost(key, known, self._connection, now_s) if other_epoch else []
                 return [Replaced(key=key), *(_send(self._addressed(key, command)) for command in lost)]
             case SessionLive():

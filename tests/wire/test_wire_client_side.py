@@ -200,6 +200,27 @@ def test_a_message_that_a_new_epoch_does_not_know_is_sent_again_within_60_s(peer
     assert kinds(peer.say({"type": "ok", "re": "c2"} | OK, now_s=60.0)) == ["Done"]
 
 
+def test_an_answer_that_crossed_the_loss_is_not_believed_on_the_next_connection(peer: Peer) -> None:
+    """The answer to the first sending came after the snapshot that had lost the message, and was taken for that to the
+    second. The connection broke before the second arrived, and the message was gone."""
+    peer.client.send("k", message("c1"), 0.0)
+    assert [frame["cid"] for frame in frames(peer.say(snapshot("e2")))] == ["c1"]
+    peer.say({"type": "ok", "re": "c1"} | OK)
+    peer.client.disconnected(1006, 0.0)
+    opening = peer.connect()[0]["cid"]
+    again = frames(peer.say(peer.opened(opening, epoch="e2", recovered=True), LIVE))
+    assert [frame["cid"] for frame in again] == ["c1"]
+
+
+def test_what_a_snapshot_shows_is_not_sent_on_the_next_connection(peer: Peer) -> None:
+    peer.client.send("k", message("c1"), 0.0)
+    peer.say(snapshot("e2"))
+    peer.say({"type": "ok", "re": "c1"} | OK, snapshot("e2", cids=("c1",)))
+    peer.client.disconnected(1006, 0.0)
+    opening = peer.connect()[0]["cid"]
+    assert frames(peer.say(peer.opened(opening, epoch="e2", recovered=True), LIVE)) == []
+
+
 def test_a_message_older_than_60_s_or_a_snapshot_of_the_same_epoch_sends_nothing_again(peer: Peer) -> None:
     peer.client.send("k", message(), 0.0)
     peer.say({"type": "ok", "re": "c1"} | OK)
