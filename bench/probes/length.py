@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
@@ -31,6 +32,7 @@ class LengthRun(msgspec.Struct, frozen=True, kw_only=True):
             warm_up = Load(conversations=10, tokens=20, turns=5)
             problems = [*measure(node, warm_up, f"{name}w", place.cores).result.problems]
             books = node.folder / "prosa.db"
+            _recorded(node.redis)
             rows, size = _rows(books), _bytes(books)
             values: dict[str, float | None] = {}
             for length in self.lengths:
@@ -42,6 +44,7 @@ class LengthRun(msgspec.Struct, frozen=True, kw_only=True):
                 held = [_held_bytes(node.redis, session) for session in set(_sessions(node.redis)) - known]
                 values[f"redis_kb_{length}_turns"] = sum(held) / len(held) / 1000
             turns = self.turns * len(self.lengths)
+            _recorded(node.redis)
             values["sql_rows_per_turn"] = (_rows(books) - rows) / turns
             values["sql_bytes_per_turn"] = (_bytes(books) - size) / turns
         short, middle, long = (values[f"cpu_us_{length}_turns"] for length in self.lengths)
@@ -52,6 +55,15 @@ class LengthRun(msgspec.Struct, frozen=True, kw_only=True):
 
 def _ratio(value: float | None, by: float | None) -> float | None:
     return value / by if value and by else None
+
+
+def _recorded(valkey: Valkey) -> None:
+    """Return when all that ended is in SQL: the recorder gathers for a second. Raises TimeoutError after 30 s."""
+    until_s = time.monotonic() + 30.0
+    while valkey.client.xlen(f"{PREFIX}outbox"):
+        if time.monotonic() > until_s:
+            raise TimeoutError("the recorder does not take the outbox to SQL")
+        time.sleep(0.05)
 
 
 def _sessions(valkey: Valkey) -> Iterator[str]:
